@@ -1,0 +1,54 @@
+// Earned in lesson 01, step 4: a socket that listens.
+#pragma once
+
+#include "check.hpp"
+#include "fd.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <iostream>
+#include <stdexcept>
+#include <string>
+
+inline std::string to_text(const sockaddr_in& address) {
+    std::string host(INET_ADDRSTRLEN, '\0');
+    inet_ntop(AF_INET, &address.sin_addr, host.data(), INET_ADDRSTRLEN);
+    return host.c_str() + (':' + std::to_string(ntohs(address.sin_port)));
+}
+
+// Numbers only, and "localhost": to ask a name server could take half a minute.
+inline sockaddr_in address_of(const std::string& host, in_port_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    const char* number = host == "localhost" ? "127.0.0.1" : host.c_str();
+    if (inet_pton(AF_INET, number, &address.sin_addr) != 1)
+        throw std::invalid_argument("an address is four numbers, such as 127.0.0.1 (this machine "
+                                    "only) or 0.0.0.0 (all its networks)");
+    return address;
+}
+
+// Listens on `host`, an IPv4 address, and on `port`; 0 means any port that is free. Prints
+// `listening on HOST:PORT` on standard output once callers can connect. Throws std::runtime_error
+// with the address and the reason. SO_REUSEADDR, never SO_REUSEPORT: that would let a second
+// server in without a word. Close-on-exec; `flags` may add SOCK_NONBLOCK.
+inline Fd listen_on(const std::string& host, in_port_t port, int flags = 0) try {
+    sockaddr_in address = address_of(host, port);
+    Fd listener(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "socket"));
+    const int yes = 1;
+    check(::setsockopt(listener.number(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes),
+          "setsockopt");
+    socklen_t size = sizeof address;
+    auto* where = reinterpret_cast<sockaddr*>(&address);
+    check(::bind(listener.number(), where, size), "bind");
+    check(::listen(listener.number(), SOMAXCONN), "listen");
+    check(::getsockname(listener.number(), where, &size), "getsockname");
+    if (!(std::cout << "listening on " << to_text(address) << std::endl))
+        throw std::runtime_error("nobody can read the port from standard output");
+    return listener;
+} catch (const std::exception& error) {
+    throw std::runtime_error("cannot listen on " + host + ':' + std::to_string(port) + ": " +
+                             error.what());
+}

@@ -1,0 +1,107 @@
+// Given: the options that every lesson's final server takes.
+#pragma once
+
+#include <getopt.h>
+#include <netinet/in.h>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+struct Options {
+    in_port_t port = 0;
+    std::string host = "127.0.0.1";
+    std::string service = "hotline";
+    std::chrono::duration<double> idle_timeout{0}; // 0: a caller may take for ever.
+    int max_clients = 0;                           // 0: as many as the model bears.
+};
+
+inline constexpr std::string_view usage =
+    "  --port N                 the port to listen on; 0, the default: any that is free\n"
+    "  --host ADDRESS           the IPv4 address to listen on (default: 127.0.0.1)\n"
+    "  --service NAME           hotline, the default, or echo: every byte comes back\n"
+    "  --idle-timeout SECONDS   how long a caller may take for one request, or for one piece of\n"
+    "                           an answer; 0, the default: for ever\n"
+    "  --max-clients N          how many callers to serve at once; 0, the default: as many as\n"
+    "                           this server can\n"
+    "  --help                   this text\n";
+
+// Ends the program as a wrong command line does: what is wrong, what would be right, status 2.
+[[noreturn]] inline void refuse(const char* program, const std::string& what) {
+    std::cerr << program << ": " << what << "\nusage: " << program << " [options]\n" << usage;
+    std::exit(2);
+}
+
+// `text` as a plain decimal number from `lowest` to `highest`, the whole of it. Or we refuse.
+template <typename Number>
+Number number_from(const char* program, const char* name, std::string_view text, Number lowest,
+                   Number highest) {
+    Number number{};
+    std::from_chars_result read{};
+    if constexpr (std::is_floating_point_v<Number>)
+        read = std::from_chars(text.begin(), text.end(), number, std::chars_format::fixed);
+    else
+        read = std::from_chars(text.begin(), text.end(), number);
+
+    // Asked this way round, "nan" is refused too: it is neither smaller nor larger.
+    const bool in_range = number >= lowest && number <= highest;
+    if (read.ec != std::errc{} || read.ptr != text.end() || !in_range) {
+        std::ostringstream what;
+        what << "--" << name << " takes a number from " << lowest << " to " << highest << ", not \""
+             << text << '"';
+        refuse(program, what.str());
+    }
+    return number;
+}
+
+// Reads the command line. Ends the program itself for --help (status 0; 1 where the text cannot be
+// written) and for a wrong option.
+inline Options options_from(int argc, char** argv) {
+    constexpr std::array<option, 7> known{{
+        {"port", required_argument, nullptr, 'p'},
+        {"host", required_argument, nullptr, 'h'},
+        {"service", required_argument, nullptr, 's'},
+        {"idle-timeout", required_argument, nullptr, 'i'},
+        {"max-clients", required_argument, nullptr, 'm'},
+        {"help", no_argument, nullptr, 'H'},
+        {nullptr, 0, nullptr, 0},
+    }};
+    const char* program = argv[0];
+    Options options;
+    while (true) {
+        switch (getopt_long(argc, argv, "", known.data(), nullptr)) {
+        case 'p':
+            options.port = number_from<in_port_t>(program, "port", optarg, 0, 65535);
+            break;
+        case 'h':
+            options.host = optarg;
+            break;
+        case 's':
+            options.service = optarg;
+            if (options.service != "hotline" && options.service != "echo")
+                refuse(program, "--service is hotline or echo, not \"" + options.service + '"');
+            break;
+        case 'i':
+            options.idle_timeout = std::chrono::duration<double>(
+                number_from<double>(program, "idle-timeout", optarg, 0, 86400));
+            break;
+        case 'm':
+            options.max_clients = number_from<int>(program, "max-clients", optarg, 0, 1'000'000);
+            break;
+        case 'H':
+            std::cout << "usage: " << program << " [options]\n" << usage << std::flush;
+            std::exit(std::cout ? EXIT_SUCCESS : EXIT_FAILURE);
+        case -1:
+            if (optind == argc) return options;
+            refuse(program, '"' + std::string(argv[optind]) + "\" is no option");
+        default:
+            refuse(program, "see what it takes:"); // getopt_long has said what is wrong.
+        }
+    }
+}

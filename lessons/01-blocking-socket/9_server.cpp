@@ -182,7 +182,7 @@ int main(int argc, char** argv) try {
     handle_signals();
     const Fd listener = listen_on(options.host, options.port);
     set_tick(listener);
-    OneThreadSwitchboard switchboard;
+    PlainSwitchboard switchboard;
     while (!stop_asked) {
         const auto caller = pick_up(listener);
         if (!caller) continue;

@@ -25,8 +25,9 @@ inline sockaddr_in address_of(const std::string& host, in_port_t port) {
     address.sin_port = htons(port);
     const char* number = host == "localhost" ? "127.0.0.1" : host.c_str();
     if (inet_pton(AF_INET, number, &address.sin_addr) != 1)
-        throw std::invalid_argument("an address is four numbers, such as 127.0.0.1 (this machine "
-                                    "only) or 0.0.0.0 (all its networks)");
+        throw std::invalid_argument("cannot listen on \"" + host +
+                                    "\": an address is four numbers, such as 127.0.0.1 (this "
+                                    "machine only) or 0.0.0.0 (all its networks)");
     return address;
 }
 
@@ -46,9 +47,13 @@ inline Fd listen_on(const std::string& host, in_port_t port, int flags = 0) try 
     check(::listen(listener.number(), SOMAXCONN), "listen");
     check(::getsockname(listener.number(), where, &size), "getsockname");
     if (!(std::cout << "listening on " << to_text(address) << std::endl))
-        throw std::runtime_error("nobody can read the port from standard output");
+        throw std::runtime_error("cannot write the port to standard output");
     return listener;
-} catch (const std::exception& error) {
-    throw std::runtime_error("cannot listen on " + host + ':' + std::to_string(port) + ": " +
-                             error.what());
+} catch (const std::system_error& error) {
+    std::string why = error.what();
+    if (error.code() == std::errc::address_in_use)
+        why += ". Stop the other program, or choose another --port";
+    if (error.code() == std::errc::permission_denied)
+        why += ". Ports below 1024 are for root: choose another --port";
+    throw std::runtime_error("cannot listen on " + host + ':' + std::to_string(port) + ": " + why);
 }

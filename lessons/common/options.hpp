@@ -32,10 +32,14 @@ inline constexpr std::string_view usage =
     "                           this server can\n"
     "  --help                   this text\n";
 
-// Ends the program as a wrong command line does: what is wrong, what would be right, status 2.
-[[noreturn]] inline void refuse(const char* program, const std::string& what) {
-    std::cerr << program << ": " << what << "\nusage: " << program << " [options]\n" << usage;
+// Ends the program as a wrong command line does: what would be right, status 2.
+[[noreturn]] inline void refuse(const char* program) {
+    std::cerr << "usage: " << program << " [options]\n" << usage;
     std::exit(2);
+}
+[[noreturn]] inline void refuse(const char* program, const std::string& what) {
+    std::cerr << program << ": " << what << '\n';
+    refuse(program);
 }
 
 // `text` as a plain decimal number from `lowest` to `highest`, the whole of it. Or we refuse.
@@ -99,9 +103,9 @@ inline Options options_from(int argc, char** argv) {
             std::exit(std::cout ? EXIT_SUCCESS : EXIT_FAILURE);
         case -1:
             if (optind == argc) return options;
-            refuse(program, '"' + std::string(argv[optind]) + "\" is no option");
+            refuse(program, "takes options only, not \"" + std::string(argv[optind]) + '"');
         default:
-            refuse(program, "see what it takes:"); // getopt_long has said what is wrong.
+            refuse(program); // getopt_long has said what is wrong.
         }
     }
 }

@@ -1,0 +1,230 @@
+#include "proc.hpp"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <utility>
+
+namespace {
+
+std::string place(pid_t pid, const char* file) {
+    return "/proc/" + std::to_string(pid) + '/' + file;
+}
+
+// The names in a folder that are numbers: of processes, threads, descriptors. Whatever we look at
+// may end while we look, so an error is an empty answer.
+std::vector<int> numbers_in(const std::string& folder) {
+    std::vector<int> numbers;
+    std::error_code error;
+    auto entry = std::filesystem::directory_iterator(folder, error);
+    for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+        const std::string name = entry->path().filename();
+        int number = 0;
+        const auto end = name.data() + name.size();
+        if (std::from_chars(name.data(), end, number).ptr == end) numbers.push_back(number);
+    }
+    return numbers;
+}
+
+// "1234 (a (strange) name) S 1 ...": the fields after the name.
+bool parse_stat(const std::string& stat, Process& process) {
+    const std::size_t name_end = stat.rfind(')');
+    if (name_end == std::string::npos) return false;
+    std::istringstream fields(stat.substr(name_end + 1));
+    std::string skipped;
+    pid_t group = 0;
+    fields >> process.state >> process.parent >> group >> process.session;
+    for (int i = 0; i < 7; ++i)
+        fields >> skipped;
+    double ticks = 0;
+    for (int i = 0; i < 4; ++i) {
+        double part = 0; // own time in user and kernel mode, then that of the children
+        fields >> part;
+        ticks += part;
+    }
+    fields >> skipped >> skipped >> process.threads;
+    process.cpu = ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    return !fields.fail();
+}
+
+struct CallName {
+    long number;
+    const char* name;
+    bool takes_fd;
+};
+
+constexpr std::array call_names = {
+#ifdef SYS_poll
+    CallName{SYS_poll, "poll", false},
+    CallName{SYS_select, "select", false},
+    CallName{SYS_epoll_wait, "epoll_wait", false},
+    CallName{SYS_pause, "pause", false},
+#endif
+    CallName{SYS_accept, "accept", true},
+    CallName{SYS_accept4, "accept", true},
+    CallName{SYS_clock_nanosleep, "clock_nanosleep", false},
+    CallName{SYS_connect, "connect", true},
+    CallName{SYS_epoll_pwait, "epoll_wait", false},
+    CallName{SYS_futex, "futex", false},
+    CallName{SYS_nanosleep, "nanosleep", false},
+    CallName{SYS_ppoll, "poll", false},
+    CallName{SYS_pselect6, "select", false},
+    CallName{SYS_read, "read", true},
+    CallName{SYS_readv, "readv", true},
+    CallName{SYS_recvfrom, "recv", true},
+    CallName{SYS_recvmsg, "recvmsg", true},
+    CallName{SYS_rt_sigsuspend, "sigsuspend", false},
+    CallName{SYS_rt_sigtimedwait, "sigwait", false},
+    CallName{SYS_sendmsg, "sendmsg", true},
+    CallName{SYS_sendto, "send", true},
+    CallName{SYS_wait4, "waitpid", false},
+    CallName{SYS_waitid, "waitid", false},
+    CallName{SYS_write, "write", true},
+    CallName{SYS_writev, "writev", true},
+};
+
+// /proc/PID/task/TID/syscall: "0 0x4 ..." for read(4, ...), "running", or -1 outside of a call.
+void parse_call(const std::string& text, Thread& thread) {
+    if (text.empty()) {
+        thread.call = "?";
+        return;
+    }
+    std::istringstream words(text);
+    long number = -1;
+    std::string first;
+    if (!(words >> number >> first) || number < 0) return;
+    const auto* const known =
+        std::find_if(call_names.begin(), call_names.end(),
+                     [&](const CallName& name) { return name.number == number; });
+    if (known == call_names.end()) {
+        thread.call = "system call " + std::to_string(number);
+        return;
+    }
+    thread.call = known->name;
+    if (known->takes_fd) thread.fd = static_cast<int>(std::stoul(first, nullptr, 16));
+}
+
+void add_tcp_rows(const std::string& path, std::vector<TcpRow>& rows) {
+    std::ifstream file(path);
+    std::string line;
+    std::getline(file, line); // the headings
+    while (std::getline(file, line)) {
+        std::istringstream words(line);
+        std::string skipped;
+        std::string local;
+        std::string remote;
+        std::string queues;
+        TcpRow row;
+        words >> skipped >> local >> remote >> std::hex >> row.state >> queues >> skipped >>
+            skipped >> std::dec >> skipped >> skipped >> row.inode;
+        if (words.fail()) continue;
+        const auto number_after = [](const std::string& text, std::size_t at) {
+            return std::stoul(text.substr(at), nullptr, 16);
+        };
+        row.local_port = static_cast<int>(number_after(local, local.rfind(':') + 1));
+        row.remote_port = static_cast<int>(number_after(remote, remote.rfind(':') + 1));
+        row.unsent = number_after(queues, 0);
+        row.unread = number_after(queues, queues.find(':') + 1);
+        rows.push_back(row);
+    }
+}
+
+} // namespace
+
+std::string state_name(int tcp_state) {
+    static constexpr std::array names = {"?",          "ESTABLISHED", "SYN_SENT",  "SYN_RECV",
+                                         "FIN_WAIT1",  "FIN_WAIT2",   "TIME_WAIT", "CLOSE",
+                                         "CLOSE_WAIT", "LAST_ACK",    "LISTEN",    "CLOSING"};
+    const auto index = static_cast<std::size_t>(tcp_state);
+    return index < names.size() ? names.at(index) : "?";
+}
+
+std::string file_text(const std::string& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<Process> all_processes() {
+    std::vector<Process> processes;
+    for (const pid_t pid : numbers_in("/proc")) {
+        Process process;
+        process.pid = pid;
+        if (parse_stat(file_text(place(pid, "stat")), process)) processes.push_back(process);
+    }
+    return processes;
+}
+
+std::vector<Process> tree_of(pid_t root) {
+    std::vector<Process> others = all_processes();
+    std::vector<Process> tree;
+    const auto take = [&](auto belongs) {
+        const auto rest = std::stable_partition(others.begin(), others.end(), belongs);
+        tree.insert(tree.end(), others.begin(), rest);
+        others.erase(others.begin(), rest);
+    };
+    take([&](const Process& process) { return process.pid == root; });
+    for (std::size_t i = 0; i < tree.size(); ++i) {
+        const pid_t parent = tree[i].pid;
+        take([&](const Process& process) { return process.parent == parent; });
+    }
+    return tree;
+}
+
+std::vector<Thread> threads_of(pid_t pid) {
+    std::vector<Thread> threads;
+    for (const pid_t tid : numbers_in(place(pid, "task"))) {
+        const std::string folder = place(pid, "task/") + std::to_string(tid);
+        Process as_process;
+        if (!parse_stat(file_text(folder + "/stat"), as_process)) continue;
+        Thread thread{pid, tid, as_process.state, "", -1};
+        if (thread.state != 'Z') parse_call(file_text(folder + "/syscall"), thread);
+        threads.push_back(thread);
+    }
+    return threads;
+}
+
+std::vector<TcpRow> tcp_rows() {
+    std::vector<TcpRow> rows;
+    add_tcp_rows("/proc/net/tcp", rows);
+    add_tcp_rows("/proc/net/tcp6", rows);
+    return rows;
+}
+
+std::vector<Socket> sockets_of(pid_t pid) {
+    std::vector<Socket> sockets;
+    for (const int fd : numbers_in(place(pid, "fd"))) {
+        std::error_code error;
+        const std::string path = place(pid, "fd/") + std::to_string(fd);
+        const std::string target = std::filesystem::read_symlink(path, error);
+        const std::string mark = "socket:[";
+        if (target.starts_with(mark))
+            sockets.push_back({pid, fd, std::stoul(target.substr(mark.size()))});
+    }
+    return sockets;
+}
+
+int descriptors_of(pid_t pid) {
+    return static_cast<int>(numbers_in(place(pid, "fd")).size());
+}
+
+Memory memory_of(pid_t pid) {
+    Memory memory;
+    std::istringstream lines(file_text(place(pid, "smaps_rollup")));
+    std::string line;
+    while (std::getline(lines, line)) {
+        std::istringstream words(line);
+        std::string name;
+        std::size_t kilobytes = 0;
+        words >> name >> kilobytes;
+        if (name == "Rss:") memory.resident = kilobytes * 1024;
+        if (name == "Pss:") memory.shared_out = kilobytes * 1024;
+    }
+    return memory;
+}

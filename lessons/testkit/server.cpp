@@ -1,0 +1,492 @@
+#include "server.hpp"
+
+#include "caller.hpp"
+#include "evidence.hpp"
+#include "launch.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <set>
+#include <system_error>
+#include <thread>
+
+namespace {
+
+constexpr auto a_moment = std::chrono::milliseconds(10); // between two looks at /proc
+
+// The servers of this test process: children that must be left to their Server.
+std::mutex servers_mutex;
+std::set<pid_t> servers;
+
+bool is_a_server(pid_t pid) {
+    const std::lock_guard lock(servers_mutex);
+    return servers.contains(pid);
+}
+
+std::string new_mark() {
+    static std::atomic<int> count = 0;
+    return "NETSTEPS_SERVER=" + std::to_string(::getpid()) + '-' + std::to_string(++count);
+}
+
+std::string joined(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) {
+        if (!text.empty()) text += ' ';
+        text += word.find(' ') == std::string::npos ? word : '\'' + word + '\'';
+    }
+    return text;
+}
+
+// The last lines of a log, each behind a bar.
+std::string tail(const std::string& log) {
+    constexpr std::size_t most = 30;
+    std::size_t from = log.size();
+    if (from > 0 && log.back() == '\n') --from;
+    for (std::size_t lines = 0; from > 0 && (log[from - 1] != '\n' || ++lines < most);)
+        --from;
+    std::string text;
+    for (std::size_t at = from; at < log.size();) {
+        const std::size_t end = std::min(log.find('\n', at), log.size());
+        text += "    | " + log.substr(at, end - at) + '\n';
+        at = end + 1;
+    }
+    return text;
+}
+
+// Breaks a sentence into lines of at most 100 characters.
+std::string wrapped(const std::string& sentence) {
+    constexpr std::size_t longest = 96;
+    std::string text;
+    std::string_view rest = sentence;
+    while (rest.size() > longest) {
+        const std::size_t space = rest.rfind(' ', longest);
+        if (space == std::string_view::npos) break;
+        text += "    " + std::string(rest.substr(0, space)) + '\n';
+        rest.remove_prefix(space + 1);
+    }
+    return text + "    " + std::string(rest) + '\n';
+}
+
+// Failures that leave the question why: there the server is looked at before it is killed.
+bool asks_why(Outcome outcome) {
+    static const std::set<Outcome> questions = {
+        Outcome::timeout_none,  Outcome::timeout_partial, Outcome::no_eof,   Outcome::send_blocked,
+        Outcome::refused,       Outcome::ignores_sigterm, Outcome::leak_fds, Outcome::leak_threads,
+        Outcome::leak_children, Outcome::leak_zombies,    Outcome::cpu_spin, Outcome::too_slow,
+        Outcome::check_timeout,
+    };
+    return questions.contains(outcome);
+}
+
+bool is_crash(int wait_status) {
+    return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGTERM &&
+           WTERMSIG(wait_status) != SIGKILL && WTERMSIG(wait_status) != SIGINT;
+}
+
+} // namespace
+
+std::string spelled_end(int wait_status) {
+    if (WIFSIGNALED(wait_status)) return "dies of " + signal_name(WTERMSIG(wait_status));
+    return "exits with status " + std::to_string(WEXITSTATUS(wait_status));
+}
+
+Server::Server(std::vector<std::string> command, const ServerOptions& options)
+    : command_(std::move(command)), mark_(new_mark()) {
+    // A process whose parent has died comes to us, not to init: nobody escapes by forking twice.
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    try {
+        start(options);
+        wait_until_ready(options);
+        output_->drain();
+    } catch (...) {
+        clean_up(); // the destructor does not run for what was never built
+        throw;
+    }
+}
+
+void Server::start(const ServerOptions& options) {
+    std::vector<std::string> environment = options.environment;
+    environment.push_back(mark_);
+    const std::lock_guard lock(servers_mutex); // or another thread takes it for a stray
+    Launched launched =
+        launch({command_, environment, options.folder, options.limits, options.closed});
+    pid_ = launched.pid;
+    servers.insert(pid_);
+    output_.emplace(std::move(launched.out), std::move(launched.err));
+    pidfd_ = OwnedFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!pidfd_.is_open()) throw std::system_error(errno, std::generic_category(), "pidfd_open");
+    story_.tell("server", "starts " + joined(command_), "pid " + std::to_string(pid_));
+}
+
+// Reads `listening on HOST:PORT` from the first line of standard output, once that is there.
+bool Server::look_for_line() {
+    const std::string out = output_->out();
+    const std::string words = "listening on ";
+    const std::size_t end = out.find('\n');
+    if (end == std::string::npos) return false;
+    const std::string line = out.substr(0, end);
+    const std::size_t colon = line.rfind(':');
+    int port = 0;
+    if (line.starts_with(words) && colon != std::string::npos)
+        std::from_chars(line.data() + colon + 1, line.data() + line.size(), port);
+    if (port == 0)
+        throw_told(Outcome::no_listen,
+                   "the first line of standard output is " + quoted(line) +
+                       ", not \"listening on HOST:PORT\"",
+                   "", "");
+    host_ = line.substr(words.size(), colon - words.size());
+    port_ = port;
+    return true;
+}
+
+bool Server::look_for_listener() {
+    std::vector<Socket> sockets;
+    for (const Process& process : tree_of(pid_))
+        for (const Socket& socket : sockets_of(process.pid))
+            sockets.push_back(socket);
+    for (const TcpRow& row : tcp_rows()) {
+        if (row.state != tcp_listen) continue;
+        for (const Socket& socket : sockets)
+            if (socket.inode == row.inode) {
+                host_ = "127.0.0.1";
+                port_ = row.local_port;
+                return true;
+            }
+    }
+    return false;
+}
+
+void Server::wait_until_ready(const ServerOptions& options) {
+    if (options.ready == Ready::at_once) return;
+    const bool by_line = options.ready == Ready::says_so;
+    const Deadline deadline = patient(options.within);
+    while (!(by_line ? look_for_line() : look_for_listener())) {
+        if (ended()) fail_early();
+        if (deadline.passed())
+            throw_told(Outcome::no_listen,
+                       "the server does not say \"listening on HOST:PORT\" within " +
+                           spelled(options.within),
+                       "", why_not_listening());
+        const int longest = by_line && output_->out_is_open() ? 100 : 10;
+        output_->read_some(std::min(longest, deadline.milliseconds()), pidfd_.get());
+    }
+    story_.tell("server", "listens on " + host_ + ':' + std::to_string(port_));
+}
+
+std::string Server::why_not_listening() {
+    if (look_for_listener())
+        return "    It does listen, on port " + std::to_string(port_) +
+               ", but does not say so: is standard output flushed after the line?\n";
+    const Evidence evidence = look({pid_, 0, {}, "", true});
+    std::string text = "    It has no listening socket.";
+    for (const Thread& thread : evidence.threads)
+        text += " It is inside " + spelled_call(thread, evidence) + '.';
+    return text + '\n';
+}
+
+// It ended before it listened.
+void Server::fail_early() {
+    output_->stop();
+    const int status = *ended();
+    const std::string sentence = "the server " + spelled_end(status) + " before it listens";
+    if (WIFSIGNALED(status)) throw_told(Outcome::crash, sentence, "", "");
+    const bool taken = log().find("ddress already in use") != std::string::npos;
+    throw_told(taken ? Outcome::port_not_reusable : Outcome::exited_early, sentence, "", "");
+}
+
+std::optional<int> Server::ended() {
+    const std::lock_guard lock(mutex_);
+    int status = 0;
+    if (!wait_status_ && pid_ > 0 && ::waitpid(pid_, &status, WNOHANG) == pid_) {
+        wait_status_ = status;
+        story_.tell("server", spelled_end(status));
+    }
+    return wait_status_;
+}
+
+bool Server::alive() {
+    return !ended();
+}
+
+bool Server::wait_ended(const Deadline& deadline) {
+    pollfd end{pidfd_.get(), POLLIN, 0};
+    while (!ended() && !deadline.passed())
+        ::poll(&end, 1, deadline.milliseconds());
+    return ended().has_value();
+}
+
+void Server::signal(int number) {
+    if (number == SIGTERM || number == SIGINT) told_to_stop_ = true;
+    {
+        const std::lock_guard lock(mutex_); // so that nobody reaps it and its number passes on
+        if (wait_status_ || ::kill(pid_, number) < 0) return; // it has ended; the test will see
+    }
+    story_.tell("server", "is sent " + signal_name(number));
+}
+
+void Server::limit(int resource, rlim_t soft) {
+    const auto which = static_cast<__rlimit_resource>(resource);
+    rlimit limit{};
+    if (::prlimit(pid_, which, nullptr, &limit) == 0) {
+        limit.rlim_cur = soft;
+        if (::prlimit(pid_, which, &limit, nullptr) == 0) return;
+    }
+    throw std::system_error(errno, std::generic_category(), "prlimit");
+}
+
+int Server::exit_status() {
+    end_is_asked_for_ = true;
+    const int status = *ended();
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+int Server::wait_exit(Seconds within) {
+    if (wait_ended(patient(within))) return exit_status();
+    if (told_to_stop_)
+        fail(Outcome::ignores_sigterm,
+             "the server was told to stop and still runs after " + spelled(within));
+    fail(Outcome::check_timeout, "the server was to end, and still runs after " + spelled(within));
+}
+
+void Server::stop(Seconds within) {
+    signal(SIGTERM);
+    const int status = wait_exit(within);
+    output_->stop();
+    const std::vector<Process> left = strays();
+    const bool crashed = is_crash(*ended());
+    if (crashed) fail(Outcome::crash, "the server " + spelled_end(*ended()) + " when told to stop");
+    if (output_->report()) fail(Outcome::exited, "the server was told to stop");
+    if (status == 128 + SIGTERM)
+        fail(Outcome::bad_exit,
+             "SIGTERM kills the server; it was to finish and exit with status 0");
+    if (status != 0)
+        fail(Outcome::bad_exit, "the server " + spelled_end(*ended()) + " on SIGTERM; expected 0");
+    if (!left.empty())
+        fail(Outcome::leak_children, "the server has ended and leaves " +
+                                         counted(left.size(), "process", "processes") + " behind");
+}
+
+int Server::expect_crash(Seconds within) {
+    report_is_asked_for_ = true; // a sanitizer reports the crash, too
+    if (!wait_ended(patient(within)))
+        fail(Outcome::check_timeout,
+             "the server was to crash, and still runs after " + spelled(within));
+    const int status = exit_status();
+    if (status == 0) fail(Outcome::exited, "the server was to crash, and exits with status 0");
+    return status;
+}
+
+void Server::kill() {
+    end_is_asked_for_ = true;
+    story_.tell("server", "is killed", "with all its processes");
+    clean_up();
+}
+
+void Server::hang_up_log() {
+    output_->hang_up();
+    story_.tell("server", "loses the readers of its output");
+}
+
+Counts Server::counts() {
+    Counts counts;
+    if (!alive()) return counts;
+    const std::vector<Process> stray = strays(); // and reaps those that are dead
+    counts.children = static_cast<int>(stray.size());
+    for (const Process& process : tree_of(pid_)) {
+        if (process.pid == pid_)
+            counts.threads = process.threads;
+        else if (process.state == 'Z')
+            ++counts.zombies;
+        else
+            ++counts.children;
+    }
+    counts.descriptors = descriptors_of(pid_);
+    return counts;
+}
+
+Memory Server::memory() {
+    Memory sum;
+    for (const Process& process : tree_of(pid_)) {
+        const Memory memory = memory_of(process.pid);
+        sum.resident += memory.resident;
+        sum.shared_out += memory.shared_out;
+    }
+    return sum;
+}
+
+Seconds Server::cpu_time() {
+    Seconds sum(0);
+    for (const Process& process : tree_of(pid_))
+        sum += Seconds(process.cpu);
+    return sum;
+}
+
+void Server::settle(const Counts& before, Seconds within) {
+    const Deadline deadline = patient(within);
+    Counts now = counts();
+    const auto settled = [&] {
+        return now.descriptors <= before.descriptors && now.threads <= before.threads &&
+               now.children <= before.children && now.zombies <= before.zombies;
+    };
+    while (!settled() && alive() && !deadline.passed()) {
+        std::this_thread::sleep_for(a_moment);
+        now = counts();
+    }
+    if (!alive()) fail(Outcome::exited, "the server was to settle");
+    if (settled()) {
+        story_.tell("server", "has settled");
+        return;
+    }
+    struct Row {
+        const char* name;
+        int before;
+        int now;
+        Outcome leak;
+    };
+    const std::vector<Row> rows = {
+        {"zombies", before.zombies, now.zombies, Outcome::leak_zombies},
+        {"children", before.children, now.children, Outcome::leak_children},
+        {"threads", before.threads, now.threads, Outcome::leak_threads},
+        {"fds", before.descriptors, now.descriptors, Outcome::leak_fds},
+    };
+    std::string table = "                 before   after\n";
+    for (const Row& row : rows) {
+        std::array<char, 64> line{};
+        std::snprintf(line.data(), line.size(), "      %-8s %8d %7d\n", row.name, row.before,
+                      row.now);
+        table += line.data();
+    }
+    const auto worst =
+        std::find_if(rows.begin(), rows.end(), [](const Row& row) { return row.now > row.before; });
+    fail(worst->leak,
+         std::string("the server has ") + std::to_string(worst->now) + ' ' + worst->name +
+             " where it had " + std::to_string(worst->before) + ", " + spelled(within) +
+             " after its callers left",
+         table);
+}
+
+void Server::know(int local_port, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    callers_[local_port] = name;
+}
+
+std::map<int, std::string> Server::known_callers() const {
+    const std::lock_guard lock(mutex_);
+    return callers_;
+}
+
+void Server::throw_told(Outcome outcome, const std::string& sentence, const std::string& shown,
+                        const std::string& why) {
+    const std::optional<int> end = ended();
+    const int signal = end && WIFSIGNALED(*end) ? WTERMSIG(*end) : 0;
+    const std::string code = code_of(outcome, signal);
+    std::string told = sentence + "  (" + code + ")\n\n" + story_.so_far();
+    if (!shown.empty()) told += '\n' + shown;
+    if (!why.empty()) {
+        std::array<char, 64> line{};
+        std::snprintf(line.data(), line.size(), "\n  Why (seen from outside, at t=%.3f):\n",
+                      story_.now());
+        told += line.data() + why;
+    }
+    const std::string log = output_ ? output_->log() : "";
+    if (!log.empty()) told += "\n  The server's standard error ends:\n" + tail(log);
+    throw Unexpected(outcome, code, sentence, told);
+}
+
+void Server::fail(Outcome outcome, const std::string& sentence, const std::string& shown,
+                  const Caller* asking) {
+    // The kernel closes a dying process's sockets before it can be waited for: give it a moment.
+    if (outcome == Outcome::eof_early || outcome == Outcome::reset || outcome == Outcome::refused)
+        wait_ended(patient(std::chrono::milliseconds(300)));
+    const std::optional<int> end = ended();
+    if (end) output_->stop();
+    if (const auto report = output_->report(); report && !report_is_asked_for_) {
+        report_is_told_ = end_is_told_ = true;
+        throw_told(report->outcome, "a sanitizer reports: " + report->line + "; and " + sentence,
+                   shown, "");
+    }
+    const bool as_asked = end_is_asked_for_ || (told_to_stop_ && end && !is_crash(*end));
+    if (end && !as_asked) {
+        end_is_told_ = true;
+        throw_told(is_crash(*end) ? Outcome::crash : Outcome::exited,
+                   "the server " + spelled_end(*end) + "; " + sentence, shown, "");
+    }
+    std::string why;
+    if (!end && asks_why(outcome)) {
+        const Evidence evidence =
+            look({pid_, port_, known_callers(), asking != nullptr ? asking->name() : "",
+                  asking == nullptr || asking->is_reading()});
+        for (const std::string& line : explain(evidence))
+            why += wrapped(line);
+        if (why.empty()) why = "    I can't tell. This is what /proc shows:\n" + table(evidence);
+    }
+    throw_told(outcome, sentence, shown, why);
+}
+
+// Processes that the server left to us: children of ours that are nobody's server and carry its
+// mark. On the way it reaps the dead ones.
+std::vector<Process> Server::strays() {
+    std::vector<Process> found;
+    for (const Process& process : all_processes()) {
+        if (process.parent != ::getpid() || is_a_server(process.pid)) continue;
+        if (process.state == 'Z') {
+            ::waitpid(process.pid, nullptr, WNOHANG);
+            continue;
+        }
+        const std::string environment =
+            '\0' + file_text("/proc/" + std::to_string(process.pid) + "/environ");
+        if (environment.find('\0' + mark_ + '\0') != std::string::npos)
+            for (const Process& member : tree_of(process.pid))
+                found.push_back(member);
+    }
+    return found;
+}
+
+// Kills and reaps whatever is left, several times over: a process may fork while we look.
+void Server::clean_up() {
+    if (pid_ <= 0) return;
+    const Deadline deadline = patient(std::chrono::seconds(5));
+    while (!deadline.passed()) {
+        std::vector<Process> left = strays();
+        for (const Process& process : tree_of(pid_))
+            if (!ended() || process.pid != pid_) left.push_back(process);
+        for (const Process& process : left)
+            ::kill(process.pid, SIGKILL);
+        if (ended() && left.empty()) break;
+        wait_ended(Deadline(a_moment));
+    }
+    if (output_) output_->stop();
+    const std::lock_guard lock(servers_mutex);
+    servers.erase(pid_);
+}
+
+Server::~Server() noexcept(false) {
+    const bool quiet = std::uncaught_exceptions() > exceptions_;
+    const std::optional<int> end = ended();
+    const bool crashed = end && is_crash(*end) && !end_is_asked_for_ && !end_is_told_;
+    clean_up();
+    if (quiet) return;
+    if (const auto report = output_->report(); report && !report_is_asked_for_ && !report_is_told_)
+        throw_told(report->outcome, "a sanitizer reports: " + report->line, "", "");
+    if (crashed)
+        throw_told(Outcome::crash, "the server " + spelled_end(*end) + ", and nobody asked it to",
+                   "", "");
+}
+
+Caller Server::call(const std::string& name) {
+    return Caller(*this, name);
+}
+
+Caller Server::call(const std::string& name, const CallerOptions& options) {
+    return Caller(*this, name, options);
+}

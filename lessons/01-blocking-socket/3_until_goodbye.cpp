@@ -55,7 +55,7 @@ void serve(int caller) {
         const ssize_t count = check(::recv(caller, bytes.data(), bytes.size(), 0), "recv");
 
         // 0 does not mean "nothing yet": for that, recv() sleeps. It means: the caller has closed
-        // his side, and no byte will ever come again.
+        // their side, and no byte will ever come again.
         if (count == 0) return;
         check(::send(caller, bytes.data(), static_cast<size_t>(count), 0), "send");
     }

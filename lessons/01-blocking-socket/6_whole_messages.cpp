@@ -6,7 +6,7 @@
 // See      seq -f 'echo %.0f' 1000000 | nc -N 127.0.0.1 PORT | md5sum    prints the same sum each
 //          time, even while    kill -USR1 PID    comes again and again.
 // Was      Step 5 sent once and hoped.
-// Broken   A caller who leaves at the wrong moment takes the server with him.
+// Broken   A caller who leaves at the wrong moment takes the server along.
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 // 01 blocking socket, step 7: survive.
 //
-// Idea     Three kinds of error. Some pass: try again. Some end one caller: drop him. Some end us.
+// Idea     Three kinds of error. Some pass: try again. Some end one call: drop it. Some end us.
 // Run it   ./lab run 01/7    and then    python3 clients/hostile/resetter.py --port PORT
 // See      Callers hang up in the middle of a word. The next one is served as if nothing happened.
 // Was      In step 6 any error was the end of the server.
@@ -148,7 +148,7 @@ void serve(const Fd& caller) {
 }
 
 // What accept() says of a caller who was gone before we picked up (accept(2) has the list). That
-// is his trouble, not ours: the next one may be fine.
+// is their trouble, not ours: the next one may be fine.
 bool passes(int error) {
     constexpr std::array passing{EINTR,        ECONNABORTED, EPERM,      ENETDOWN,
                                  EPROTO,       ENOPROTOOPT,  EHOSTDOWN,  ENONET,

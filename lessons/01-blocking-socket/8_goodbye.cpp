@@ -1,7 +1,7 @@
 // 01 blocking socket, step 8: goodbye.
 //
 // Idea     A connection has two directions, and each ends by itself (half-close). A caller who has
-//          said his last word still listens; when we are done, his words may still be on the way.
+//          said the last word still listens; and when we are done, more may be on its way to us.
 // Run it   ./lab run 01/8    and then    printf 'echo a\necho b' | nc -N 127.0.0.1 PORT
 // See      Both answers come, then the end of the stream, never "connection reset".
 // Was      Step 7 closed with bytes unread. The kernel answers that with a reset, and a reset can
@@ -104,7 +104,7 @@ public:
         return line;
     }
 
-    // What came after the last line end, when the caller says no more: his last line.
+    // What came after the last line end, when the caller says no more: the last line.
     std::optional<std::string> rest() {
         if (waiting_.empty() || too_long()) return std::nullopt;
         return std::exchange(waiting_, {});
@@ -161,8 +161,8 @@ void serve(const Fd& caller) {
 }
 
 // Ends the connection so that the caller gets all we said. First we end our direction only. Then
-// we read and forget what he still says, until he ends too. A close() with bytes unread would be
-// a reset. He gets a second for each piece and a thousand pieces: we do not wait for ever.
+// we read and forget what the caller still says, until they end too. A close() with bytes unread
+// would be a reset. A second for each piece, a thousand pieces: we do not wait for ever.
 void say_goodbye(const Fd& caller) {
     check(::shutdown(caller.number(), SHUT_WR), "shutdown");
     const timeval patience{.tv_sec = 1, .tv_usec = 0};
@@ -174,7 +174,7 @@ void say_goodbye(const Fd& caller) {
 }
 
 // What accept() says of a caller who was gone before we picked up (accept(2) has the list). That
-// is his trouble, not ours: the next one may be fine.
+// is their trouble, not ours: the next one may be fine.
 bool passes(int error) {
     constexpr std::array passing{EINTR,        ECONNABORTED, EPERM,      ENETDOWN,
                                  EPROTO,       ENOPROTOOPT,  EHOSTDOWN,  ENONET,

@@ -69,7 +69,7 @@ void set_tick(const Fd& socket) {
               "setsockopt");
 }
 
-// One caller and his service.
+// One caller and their service.
 class Conversation {
 public:
     Conversation(const Fd& caller, Service& service, std::chrono::duration<double> idle_timeout)
@@ -177,9 +177,9 @@ void handle_signals() {
 }
 
 int main(int argc, char** argv) try {
-    const Options options = options_from(argc, argv);
-    fill_standard_streams();
     handle_signals();
+    fill_standard_streams();
+    const Options options = options_from(argc, argv);
     const Fd listener = listen_on(options.host, options.port);
     set_tick(listener);
     PlainSwitchboard switchboard;

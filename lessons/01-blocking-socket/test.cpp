@@ -133,7 +133,7 @@ TEST_CASE("step 6: every byte arrives in a storm of signals, though the caller r
     asking.get();
 }
 
-TEST_CASE("step 6: a signal while the server waits for a caller, or for his words") {
+TEST_CASE("step 6: a signal while the server waits for a caller, or for words") {
     Server server = step(6);
     server.signal(SIGUSR1);
     Caller caller = server.call("A");
@@ -150,7 +150,7 @@ TEST_CASE("step 7: callers who hang up in every way, and then a polite one") {
     for (int i = 0; i < 20; ++i) {
         server.call("resetter").reset();
 
-        Caller vanisher = server.call("vanisher"); // He ends, then resets: our next send is EPIPE.
+        Caller vanisher = server.call("vanisher"); // Ends, then resets: our next send is EPIPE.
         vanisher.send(repeated(100, "echo hey\n"));
         vanisher.vanish();
 
@@ -184,7 +184,7 @@ TEST_CASE("step 8: who exits with more to say still gets the end, not a reset") 
     caller.expect_end();
 }
 
-TEST_CASE("step 8: a caller who says no more gets the answer to his last words") {
+TEST_CASE("step 8: a caller who says no more gets the answer to the last words") {
     Server server = step(8);
     Caller caller = server.call("A");
     caller.expect_line_like(greeting);

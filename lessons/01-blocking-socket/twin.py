@@ -27,7 +27,7 @@ class TooLate(Exception):
 
 
 class Conversation:
-    """One caller and his service."""
+    """One caller and their service."""
 
     def __init__(
         self, caller: socket.socket, service: Service, idle_timeout: float, stop: StopFlag

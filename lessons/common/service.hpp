@@ -26,7 +26,7 @@ public:
     virtual ~Service() = default;
 
     // How many bytes `receive` takes now. While it is 0, do not read from the caller: that is how
-    // a caller who does not read his answers is made to wait (backpressure).
+    // a caller who does not read the answers is made to wait (backpressure).
     virtual std::size_t room() const = 0;
 
     // Takes bytes from the caller, at most `room()` of them.

@@ -1,0 +1,274 @@
+"""What this machine has and lacks: finds it, installs it, tries it. Stands behind `lab doctor`."""
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Callable, NamedTuple, Optional
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Stop(Exception):
+    """Something the person at the keyboard must know: one sentence, and the exit code."""
+
+    def __init__(self, sentence: str, code: int = 1) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def tool(name: str) -> str:
+    """Where a program is. Debian's own comes first: pyenv and others put things of the same name
+    before it that may not work."""
+    return shutil.which(name, path="/usr/bin" + os.pathsep + os.environ.get("PATH", "")) or ""
+
+
+def compiler() -> str:
+    return os.environ.get("CXX") or tool("c++") or tool("g++") or tool("clang++")
+
+
+def output(*command: str) -> tuple[bool, str]:
+    """Whether a command succeeds within a minute, and all that it says."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, str(error)
+    return done.returncode == 0, done.stdout.strip()
+
+
+def has_doctest() -> bool:
+    """Asks the compiler, which knows where headers are; without one, looks where Debian puts it."""
+    if not compiler():
+        return Path("/usr/include/doctest/doctest.h").exists()
+    include = ["-x", "c++", "-M", "-include", "doctest/doctest.h", os.devnull]
+    return output(*compiler().split(), *include)[0]
+
+
+def missing() -> list[str]:
+    """The Debian packages without which nothing can be built here."""
+    needs = {
+        "g++": bool(compiler()),
+        "meson": bool(tool("meson")),
+        "ninja-build": bool(tool("ninja")),
+        "doctest-dev": has_doctest(),
+    }
+    return [package for package, found in needs.items() if not found]
+
+
+# Installing: asks a person, does not ask a machine, and never guesses.
+
+
+def install(packages: list[str], yes: bool) -> None:
+    """Installs Debian packages, or says how; returns only when they are there."""
+    if not packages:
+        return
+    if not shutil.which("apt-get"):
+        raise Stop(
+            "these are missing, by the names of their Debian packages: "
+            f"{' '.join(packages)}. Install them with your system's own tool."
+        )
+    by_hand = f"apt-get update && apt-get install -y {' '.join(packages)}"
+    as_root = os.geteuid() == 0
+    if not as_root and not shutil.which("sudo"):
+        raise Stop(f"missing: {' '.join(packages)}. Become root and type:\n  {by_hand}")
+    if not as_root:
+        by_hand = by_hand.replace("apt-get", "sudo apt-get")
+    at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    print(f"Missing on this machine: {' '.join(packages)}", flush=True)
+    if not (yes or agreed(at_terminal)):
+        raise Stop(f"nothing was installed. Type this, or say --yes:\n  {by_hand}")
+    print("Installing, a minute or two ...", flush=True)
+    prefix = [] if as_root else ["sudo"] if at_terminal else ["sudo", "--non-interactive"]
+    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    said = install_with(apt, packages)
+    if said:
+        raise Stop(f"apt-get could not install them:\n{said}\nTo see more, type:\n  {by_hand}")
+
+
+def agreed(at_terminal: bool) -> bool:
+    if at_terminal:
+        answer = input("Install them now with apt-get? [Y/n] ")
+        return answer.strip().lower() in ("", "y", "yes")
+    return os.environ.get("CI") == "true"
+
+
+def install_with(apt: list[str], packages: list[str]) -> str:
+    """Empty when all went well, or else what apt-get said. A list of packages that is old or not
+    there at all is fetched anew, and the installation tried again."""
+    command = [*apt, "-o", "DPkg::Lock::Timeout=120", "install", "-y", *packages]
+    said = ""
+    for update in (False, True):
+        if update or not output("apt-cache", "show", *packages)[0]:
+            updated = run(*apt, "update")
+            if updated and update:
+                return updated
+        said = run(*command)
+        if not said:
+            break
+    return said
+
+
+def run(*command: str) -> str:
+    """Empty when the command succeeds, or else the end of what it said."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = done.stdout.strip().splitlines()[-15:]
+    return "" if done.returncode == 0 else "\n".join(lines) or f"exit code {done.returncode}"
+
+
+# Examining: each check gives what it saw, or raises Missing with what to do.
+
+
+class Missing(Exception):
+    """What is wrong, and what to do about it."""
+
+
+class Check(NamedTuple):
+    title: str
+    look: Callable[[], str]
+    needed: bool = True  # or else the rest of Netsteps works without it
+
+
+def examine() -> int:
+    """Prints a line for each thing that Netsteps uses; 0 when nothing that it needs is missing."""
+    healthy = True
+    for check in CHECKS:
+        try:
+            print(f"ok       {check.title:<22} {check.look()}", flush=True)
+        except Missing as problem:
+            healthy &= not check.needed
+            word = "missing" if check.needed else "without"
+            print(f"{word}  {check.title:<22} {problem}", flush=True)
+    return 0 if healthy else 1
+
+
+def has(name: str, package: str, why: str = "") -> Callable[[], str]:
+    """The check that a program is there and answers."""
+
+    def look() -> str:
+        command = compiler().split() if name == "c++" else [tool(name)]
+        if not all(command) or not command:
+            raise Missing(f"{why}apt-get install {package}")
+        succeeded, said = output(*command, "-V" if name in ("strace", "socat") else "--version")
+        if not succeeded:
+            raise Missing(f"{command[0]} does not work: {said.splitlines()[-1]}")
+        return said.splitlines()[0]
+
+    return look
+
+
+def python() -> str:
+    if sys.version_info < (3, 11):
+        raise Missing(f"this is {sys.version.split()[0]}; the clients need 3.11 or newer")
+    return f"{sys.version.split()[0]} ({sys.executable})"
+
+
+def doctest() -> str:
+    if not has_doctest():
+        raise Missing("apt-get install doctest-dev")
+    return "doctest/doctest.h is there"
+
+
+def sanitizer(names: str) -> Callable[[], str]:
+    """The check that a program built with these sanitizers runs: some kernels do not let it."""
+
+    def look() -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "tiny"
+            source = program.with_suffix(".cpp")
+            source.write_text("int main() {}\n")
+            flags = [f"-fsanitize={names}", str(source), "-o", str(program)]
+            built, said = output(*(compiler() or "c++").split(), *flags)
+            if not built:
+                raise Missing(f"does not build: {said.splitlines()[-1]}")
+            ran, said = output(str(program))
+            if not ran:
+                hint = "; with newer kernels, sysctl vm.mmap_rnd_bits=28 helps"
+                raise Missing(
+                    f"does not run: {(said.splitlines() or ['no reason given'])[0]}{hint}"
+                )
+        return "builds and runs"
+
+    return look
+
+
+def ptrace() -> str:
+    if not tool("strace"):
+        raise Missing("the faults suite is skipped: apt-get install strace")
+    succeeded, said = output(tool("strace"), "-f", "-o", os.devnull, "true")
+    if not succeeded:
+        raise Missing(f"the faults suite is skipped: {said.splitlines()[-1]}")
+    return "strace can trace a child"
+
+
+def descriptors() -> str:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        raise Missing(f"at most {hard}; the 2,000 callers need 4096: ulimit -Hn as root")
+    return f"{soft} now, {hard} at most"
+
+
+def disk() -> str:
+    free = shutil.disk_usage(ROOT).free / 2**30
+    if free < 1:
+        raise Missing(f"{free:.1f} GiB free; three builds take about 1 GiB: make room")
+    return f"{free:.0f} GiB free"
+
+
+def loopback() -> str:
+    try:
+        with socket.socket() as caller:
+            caller.bind(("127.0.0.2", 0))
+    except OSError as error:
+        raise Missing(
+            f"127.0.0.2: {error.strerror}; as root: ip addr add 127.0.0.2/8 dev lo"
+        ) from None
+    return "127.0.0.2 can be used, so every caller has an address of its own"
+
+
+def leftovers() -> str:
+    """Servers of this tree whose starter is gone. `lab run` and the tests leave none."""
+    orphans = [process.name for process in Path("/proc").glob("[0-9]*") if orphaned(process)]
+    if orphans:
+        raise Missing(f"still running, started by nobody: kill {' '.join(orphans)}")
+    return "none"
+
+
+def orphaned(process: Path) -> bool:
+    try:
+        words = (process / "cmdline").read_text(errors="replace").split("\0")
+        parent = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+        starter = Path("/proc", parent, "comm").read_text().strip() if parent != "0" else ""
+    except OSError:
+        return False  # it ended while we looked
+    ours = any(word.startswith(f"{ROOT}/") and "/lessons/" in word for word in words[:2])
+    return ours and (parent in ("0", "1") or starter == "systemd")
+
+
+CHECKS = [
+    Check("C++ compiler", has("c++", "g++")),
+    Check("meson", has("meson", "meson")),
+    Check("ninja", has("ninja", "ninja-build")),
+    Check("doctest", doctest),
+    Check("python", python),
+    Check("disk", disk),
+    Check("loopback addresses", loopback),
+    Check("left-over servers", leftovers),
+    Check("open files", descriptors, needed=False),
+    Check("ASan and UBSan", sanitizer("address,undefined"), needed=False),
+    Check("TSan", sanitizer("thread"), needed=False),
+    Check("ptrace", ptrace, needed=False),
+    Check("clang-format", has("clang-format", "clang-format", "no style check: "), needed=False),
+    Check("clang-tidy", has("clang-tidy", "clang-tidy", "no style check: "), needed=False),
+]

@@ -1,0 +1,176 @@
+"""Programs: built, tested, started, watched, and always ended."""
+
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+from doctor import ROOT, Stop, install, missing, tool
+from lessons import Server
+
+NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
+FOLDERS = {"plain": "build", "asan": "build-asan", "tsan": "build-tsan"}
+SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
+
+
+@contextmanager
+def child(command: list[str], **options: Any) -> Iterator["subprocess.Popen[str]"]:
+    """A program in a session of its own: Ctrl-C reaches us alone, and we end it in good order."""
+    process = subprocess.Popen(
+        command, start_new_session=True, text=True, errors="replace", cwd=ROOT, **options
+    )
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(10)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def quietly(title: str, command: list[str]) -> tuple[bool, str]:
+    """Runs a command to its end, and gives its success and all that it said."""
+    said = []
+    with child(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout
+        for line in process.stdout:
+            said.append(line)
+            if sys.stdout.isatty() and line.startswith("["):
+                print(f"\r{title} {line.split(']')[0]}]", end="", flush=True)
+        succeeded = process.wait() == 0
+    if sys.stdout.isatty():
+        print("\r\033[K", end="", flush=True)
+    return succeeded, "".join(said)
+
+
+def build(kind: str, yes: bool, *targets: str) -> Path:
+    """Brings a build folder up to date, quietly unless that fails."""
+    install(missing(), yes)
+    folder = ROOT / FOLDERS[kind]
+    NOTES.mkdir(exist_ok=True)
+    with (NOTES / "building").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time; the kernel gives it back when we end
+        if not made_here(folder):
+            print(f"Setting up {folder.name}/ ...", flush=True)
+            setup = [tool("meson"), "setup", str(folder), str(ROOT)]
+            setup += [f"-Db_sanitize={SANITIZERS[kind]}"] if kind in SANITIZERS else []
+            setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
+            succeeded, said = quietly("Setting up", setup)
+            if not succeeded:
+                raise Stop(f"Meson could not set up {folder.name}/:\n{first_error(said)}", 3)
+        command = [tool("ninja"), "-C", str(folder), *targets]
+        succeeded, said = quietly(f"Building {folder.name}/", command)
+    if not succeeded:
+        raise Stop(
+            f"{folder.name}/ did not build. The first error:\n{first_error(said)}\n"
+            f"If the folder itself is broken, delete it and try again:  rm -r {folder.name}",
+            3,
+        )
+    return folder
+
+
+def made_here(folder: Path) -> bool:
+    """Whether Meson made this build folder, and for this tree: a tree that was moved needs anew."""
+    try:
+        made = json.loads((folder / "meson-info/meson-info.json").read_text())
+        return (folder / "build.ninja").exists() and made["directories"]["source"] == str(ROOT)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def first_error(said: str) -> str:
+    """The first failure in what Meson or Ninja said, whole, without the compiler's command line."""
+    failed = re.search(r"^FAILED: (.*\n)(?:.*\n)((?:(?!\[\d+/|ninja: ).*\n)*)", said, re.MULTILINE)
+    if failed:
+        return f"{failed[1]}{failed[2]}".rstrip()
+    return "\n".join(said.rstrip().splitlines()[-20:])
+
+
+def ready(server: Server, yes: bool) -> list[str]:
+    """The command that starts this server, built."""
+    if server.source.suffix == ".py":
+        return [sys.executable, str(server.source)]
+    program = f"lessons/{server.lesson}/{server.name}"
+    return [str(build("plain", yes, program) / program)]
+
+
+LISTENING = re.compile(r"listening on \[?(.*?)\]?:(\d+)$")
+
+
+def first_line(server: "subprocess.Popen[str]") -> tuple[str, str]:
+    """Waits until a server listens; gives the host and the port that it names."""
+    assert server.stdout
+    if not select.select([server.stdout], [], [], 10)[0]:
+        raise Stop("the server did not say within 10 seconds that it listens")
+    line = server.stdout.readline()
+    found = LISTENING.match(line)
+    if not found:
+        raise Stop(f"the server said '{line.strip()}' and not 'listening on HOST:PORT'")
+    return found[1], found[2]
+
+
+def known_tests(folder: Path) -> tuple[set[str], dict[str, list[str]]]:
+    """All suites, and for every name that a person may type, what selects it in `meson test`."""
+    suites, names = set(), {}
+    for known in json.loads((folder / "meson-info/intro-tests.json").read_text()):
+        for suite in (full.split(":")[-1] for full in known["suite"]):
+            suites.add(suite)
+            names[suite] = ["--suite", suite]
+            names[f"{suite}/{known['name']}"] = ["--suite", suite, known["name"]]
+            names.setdefault(known["name"], names[f"{suite}/{known['name']}"])
+    return suites, names
+
+
+def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
+    """Runs `meson test`, and counts the verdicts in the log that it writes."""
+    log = folder / "meson-logs/testlog.json"
+    log.unlink(missing_ok=True)
+    command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild"]
+    with child([*command, "--print-errorlogs", *selection], stdin=subprocess.DEVNULL) as tests:
+        code = tests.wait()
+    lines = log.read_text().splitlines() if log.exists() else []
+    if code and not lines:
+        raise Stop(f"meson test ended with exit code {code} before it ran a test")
+    return Counter(json.loads(line)["result"] for line in lines)
+
+
+# Notes about servers that run, so that a client finds them.
+
+
+def running(number: str) -> Optional[dict[str, str]]:
+    """The newest server of this lesson that still runs; forgets those that do not."""
+    notes = NOTES.glob(f"running/{number}.*.json")
+    for note in sorted(notes, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            server: dict[str, str] = json.loads(note.read_text())
+            started_as = Path(f"/proc/{server['pid']}/cmdline").read_bytes().split(b"\0")
+            if server["program"].encode() in started_as:
+                return server
+        except (OSError, ValueError, KeyError):
+            pass  # the process is gone, or the note is torn
+        note.unlink(missing_ok=True)
+    return None
+
+
+@contextmanager
+def noted(server: Server, command: list[str], pid: int, host: str, port: str) -> Iterator[None]:
+    note = NOTES / "running" / f"{server.lesson.split('-')[0]}.{pid}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"program": command[-1], "pid": str(pid), "host": host, "port": port}
+    note.write_text(json.dumps(facts))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)

@@ -58,7 +58,10 @@ class Lesson(NamedTuple):
 
 def lessons() -> list[Lesson]:
     every = [Lesson(folder) for folder in sorted((ROOT / "lessons").glob("[0-9][0-9]-*"))]
-    return [lesson for lesson in every if lesson.steps]
+    there = [lesson for lesson in every if lesson.steps]
+    if not there:
+        raise Stop(f"there is no lesson in {ROOT}/lessons: this copy is not complete")
+    return there
 
 
 def choose(kind: str, said: str, names: dict[str, Choice]) -> Choice:

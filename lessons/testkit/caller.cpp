@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -62,6 +63,9 @@ Caller::Caller(Server& server, const std::string& name, const CallerOptions& opt
     : server_(&server), name_("caller " + name),
       fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
     must(fd_.get(), "socket");
+    const int at_once = 1; // each send its own segment, or "byte by byte" would arrive in lumps
+    must(::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof at_once),
+         "setsockopt TCP_NODELAY");
     if (options.receive_buffer > 0)
         must(::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &options.receive_buffer,
                           sizeof options.receive_buffer),
@@ -351,6 +355,12 @@ void Caller::close() {
 
 bool Caller::has_news() {
     return !heard_.empty() || wait_for(fd_.get(), POLLIN, Deadline(Seconds(0)));
+}
+
+bool Caller::hears_now(std::string_view beginning) {
+    while (heard_.size() < beginning.size() && hear(Deadline(Seconds(0))) == Heard::bytes) {
+    }
+    return heard_.starts_with(beginning);
 }
 
 Seconds Caller::waited() const {

@@ -44,7 +44,8 @@ public:
     void stop_reading(); // tells it to the story; the kernel reads on until its buffer is full
     void close();
 
-    bool has_news(); // bytes or an end, now
+    bool has_news();                            // bytes or an end, now
+    bool hears_now(std::string_view beginning); // have these come, as the next? takes none of them
     // From the last thing said (or the connecting) to the last byte heard.
     Seconds waited() const;
     const std::string& name() const { return name_; } // "caller B"

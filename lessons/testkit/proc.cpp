@@ -214,6 +214,15 @@ int descriptors_of(pid_t pid) {
     return static_cast<int>(numbers_in(place(pid, "fd")).size());
 }
 
+int lowest_free_descriptor(pid_t pid) {
+    std::vector<int> taken = numbers_in(place(pid, "fd"));
+    std::sort(taken.begin(), taken.end());
+    int number = 0;
+    for (const int fd : taken)
+        number += fd == number;
+    return number;
+}
+
 Memory memory_of(pid_t pid) {
     Memory memory;
     std::istringstream lines(file_text(place(pid, "smaps_rollup")));

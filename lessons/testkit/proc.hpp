@@ -63,4 +63,5 @@ std::vector<Thread> threads_of(pid_t pid);
 std::vector<TcpRow> tcp_rows();
 std::vector<Socket> sockets_of(pid_t pid);
 int descriptors_of(pid_t pid);
+int lowest_free_descriptor(pid_t pid);
 Memory memory_of(pid_t pid);

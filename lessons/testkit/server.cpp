@@ -234,6 +234,14 @@ void Server::signal(int number) {
     story_.tell("server", "is sent " + signal_name(number));
 }
 
+void Server::signal_all(int number) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (wait_status_ || ::kill(-pid_, number) < 0) return;
+    }
+    story_.tell("server", "is sent " + signal_name(number), "with all its processes");
+}
+
 void Server::limit(int resource, rlim_t soft) {
     const auto which = static_cast<__rlimit_resource>(resource);
     rlimit limit{};

@@ -66,6 +66,7 @@ public:
     Caller call(const std::string& name, const CallerOptions& options);
 
     void signal(int number);
+    void signal_all(int number);           // to its whole process group
     void limit(int resource, rlim_t soft); // prlimit(2) on the running server
 
     // Its exit status, or 128 + the signal it died of, as a shell has it.

@@ -70,9 +70,9 @@ void set_tick(const Fd& socket) {
 }
 
 // One caller and their service.
-class Conversation {
+class Connection {
 public:
-    Conversation(const Fd& caller, Service& service, std::chrono::duration<double> idle_timeout)
+    Connection(const Fd& caller, Service& service, std::chrono::duration<double> idle_timeout)
         : caller_(caller), service_(service), idle_timeout_(idle_timeout) {}
 
     // Returns when all is said, and when we are to stop and owe nothing. Throws when the caller is
@@ -189,7 +189,7 @@ int main(int argc, char** argv) try {
         try {
             set_tick(*caller);
             const auto service = make_service(options.service, "blocking", *caller, switchboard);
-            Conversation(*caller, *service, options.idle_timeout).run();
+            Connection(*caller, *service, options.idle_timeout).run();
             say_goodbye(*caller);
         } catch (const std::exception& error) {
             log_line(std::string("lost a caller: ") + error.what());

@@ -2,13 +2,13 @@
 #include "step.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
-#include <array>
 #include <chrono>
 #include <csignal>
 #include <future>
 #include <string>
-#include <sys/resource.h>
+#include <thread>
 
 using namespace std::chrono_literals;
 
@@ -19,8 +19,26 @@ constexpr auto greeting = "Welcome to 10086, blocking, pid *, thread *";
 // `count` questions in one piece of text.
 std::string repeated(int count, const std::string& text) {
     std::string all;
-    for (int i = 0; i < count; ++i) all += text;
+    for (int i = 0; i < count; ++i)
+        all += text;
     return all;
+}
+
+// Much is owed when the caller says exit, with more words behind it, and takes time to read. A
+// close() with words unread would throw away what is still on its way.
+void expect_all_that_is_owed(Server& server) {
+    Caller caller = server.call("A", {.receive_buffer = 65536});
+    caller.expect_line_like(greeting);
+    const std::string line = std::string(1000, 'x') + '\n';
+    constexpr int lines = 1500;
+    auto asking = std::async(std::launch::async, [&] {
+        caller.send(repeated(lines, "echo " + line) + "exit\n" + repeated(100, line), 20s);
+    });
+    std::this_thread::sleep_for(300ms); // The caller is slow: by now the server is done.
+    for (int i = 0; i < lines; ++i)
+        caller.expect(line);
+    caller.expect_end();
+    asking.get();
 }
 
 } // namespace
@@ -93,7 +111,8 @@ TEST_CASE("step 5: a line may come byte by byte") {
     Server server = step(5);
     Caller caller = server.call("A");
     caller.expect_line_like(greeting);
-    for (const char byte : std::string("echo hey\r\n")) caller.send({&byte, 1});
+    for (const char byte : std::string("echo hey\r\n"))
+        caller.send({&byte, 1});
     caller.expect("hey\n");
 }
 
@@ -124,8 +143,8 @@ TEST_CASE("step 6: every byte arrives in a storm of signals, though the caller r
 
     const std::string line = std::string(1000, 'x') + '\n';
     constexpr int lines = 8000; // 8 MB: more than the kernel's buffers hold.
-    auto asking = std::async(std::launch::async,
-                             [&] { caller.send(repeated(lines, "echo " + line), 20s); });
+    auto asking =
+        std::async(std::launch::async, [&] { caller.send(repeated(lines, "echo " + line), 20s); });
     for (int i = 0; i < lines; ++i) {
         if (i % 10 == 0) server.signal(SIGUSR1);
         caller.expect(line);
@@ -157,6 +176,7 @@ TEST_CASE("step 7: callers who hang up in every way, and then a polite one") {
         Caller rude = server.call("rude");
         rude.send(repeated(100, "echo hey\n"));
         rude.reset();
+        server.signal(SIGUSR1); // Wakes accept(), where it waits for the next.
     }
     Caller polite = server.call("polite");
     polite.expect_line_like(greeting);
@@ -164,24 +184,24 @@ TEST_CASE("step 7: callers who hang up in every way, and then a polite one") {
     polite.expect("0000\n");
 }
 
-TEST_CASE("step 7: without a free descriptor it waits, without work, and goes on when one is free") {
+TEST_CASE(
+    "step 7: without a free descriptor it waits, without work, and goes on when one is free") {
     Server server = step(7);
-    server.limit(RLIMIT_NOFILE, 4); // 0, 1, 2 and the listener: none is left for a caller.
-    Caller caller = server.call("A");
+    Caller first = server.call("A");
+    first.expect_line_like(greeting);
+    server.limit(RLIMIT_NOFILE, 4); // 0, 1, 2 and the listener: none is left for another caller.
+    Caller second = server.call("B");
+    first.close();
     const auto before = server.cpu_time();
-    caller.expect_silence(1500ms);
+    second.expect_silence(1500ms);
     CHECK(server.cpu_time() - before < 300ms);
     server.limit(RLIMIT_NOFILE, 64);
-    caller.expect_line_like(greeting);
+    second.expect_line_like(greeting);
 }
 
-TEST_CASE("step 8: who exits with more to say still gets the end, not a reset") {
+TEST_CASE("step 8: who exits with more to say gets all answers and the end, not a reset") {
     Server server = step(8);
-    Caller caller = server.call("A");
-    caller.expect_line_like(greeting);
-    caller.send("echo hey\nexit\n" + repeated(100, std::string(1000, 'x')));
-    caller.expect("hey\n");
-    caller.expect_end();
+    expect_all_that_is_owed(server);
 }
 
 TEST_CASE("step 8: a caller who says no more gets the answer to the last words") {
@@ -192,6 +212,11 @@ TEST_CASE("step 8: a caller who says no more gets the answer to the last words")
     caller.half_close();
     caller.expect("one\ntwo\n");
     caller.expect_end();
+}
+
+TEST_CASE("the server, too, says goodbye before it closes") {
+    Server server = step(9);
+    expect_all_that_is_owed(server);
 }
 
 TEST_CASE("step 9: a silent caller is dropped in time, and the next one is served") {
@@ -242,7 +267,7 @@ TEST_CASE("step 9: SIGTERM in the middle of an answer: the answer is finished") 
     server.signal(SIGTERM);
     caller.read_exactly(8000000 - 100000);
     caller.expect_line_like("");
-    caller.expect_line_like("sum ????????");
+    caller.expect_line_like("sum *");
     caller.expect_end();
     CHECK(server.wait_exit() == 0);
 }
@@ -250,8 +275,9 @@ TEST_CASE("step 9: SIGTERM in the middle of an answer: the answer is finished") 
 TEST_CASE("step 9: a caller who never reads does not keep it from stopping") {
     Server server = step(9);
     Caller caller = server.call("A", {.receive_buffer = 65536});
+    caller.expect_line_like(greeting);
     caller.send("big 8000000\n");
+    caller.read_exactly(1);
     caller.stop_reading();
-    caller.expect_silence(0s);
     server.stop();
 }

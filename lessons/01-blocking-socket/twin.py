@@ -26,7 +26,7 @@ class TooLate(Exception):
     """The caller is too slow, or we have to stop."""
 
 
-class Conversation:
+class Connection:
     """One caller and their service."""
 
     def __init__(
@@ -130,7 +130,7 @@ def main() -> int:
                 try:
                     caller.settimeout(TICK)
                     service = make_service(options.service, "blocking", caller, switchboard)
-                    Conversation(caller, service, options.idle_timeout, stop).run()
+                    Connection(caller, service, options.idle_timeout, stop).run()
                     late = stop.end_of_grace(GRACE) if stop.asked else time.monotonic() + GRACE
                     say_goodbye(caller, late)
                 except (OSError, TooLate) as error:

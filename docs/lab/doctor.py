@@ -22,9 +22,11 @@ class Stop(Exception):
 
 
 def tool(name: str) -> str:
-    """Where a program is. Debian's own comes first: pyenv and others put things of the same name
-    before it that may not work."""
-    return shutil.which(name, path="/usr/bin" + os.pathsep + os.environ.get("PATH", "")) or ""
+    """Where a program is, or nothing. Debian's own comes first: pyenv and others put things of the
+    same name before it that may not work."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    folders.sort(key=lambda folder: folder != "/usr/bin")
+    return shutil.which(name, path=os.pathsep.join(folders)) or ""
 
 
 def compiler() -> str:
@@ -71,60 +73,62 @@ def missing() -> list[str]:
 
 
 def install(packages: list[str], yes: bool) -> None:
-    """Installs Debian packages, or says how; returns only when they are there."""
+    """Installs Debian packages, or says how; returns only when what they bring is there."""
     if not packages:
         return
-    if not shutil.which("apt-get"):
-        raise Stop(
-            "these are missing, by the names of their Debian packages: "
-            f"{' '.join(packages)}. Install them with your system's own tool."
-        )
-    by_hand = f"apt-get update && apt-get install -y {' '.join(packages)}"
-    as_root = os.geteuid() == 0
-    if not as_root and not shutil.which("sudo"):
-        raise Stop(f"missing: {' '.join(packages)}. Become root and type:\n  {by_hand}")
-    if not as_root:
-        by_hand = by_hand.replace("apt-get", "sudo apt-get")
+    names = " ".join(packages)
+    if not tool("apt-get"):
+        raise Stop(f"missing, by their Debian names: {names}. Install them in your system's way.")
+    is_root = os.geteuid() == 0
+    by_hand = f"apt-get update && apt-get install -y {names}"
+    if not is_root and not tool("sudo"):
+        raise Stop(f"missing: {names}. Become root and type:\n  {by_hand}")
+    by_hand = by_hand if is_root else by_hand.replace("apt-get", "sudo apt-get")
+    print(f"Missing on this machine: {names}", flush=True)
     at_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    print(f"Missing on this machine: {' '.join(packages)}", flush=True)
     if not (yes or agreed(at_terminal)):
-        raise Stop(f"nothing was installed. Type this, or say --yes:\n  {by_hand}")
+        raise Stop(f"nothing was installed. Say --yes, or type:\n  {by_hand}")
     print("Installing, a minute or two ...", flush=True)
-    prefix = [] if as_root else ["sudo"] if at_terminal else ["sudo", "--non-interactive"]
-    apt = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    said = install_with(apt, packages)
+    become_root = [] if is_root else ["sudo"] if at_terminal else ["sudo", "--non-interactive"]
+    said = apt_get(become_root, packages)
     if said:
-        raise Stop(f"apt-get could not install them:\n{said}\nTo see more, type:\n  {by_hand}")
+        raise Stop(
+            f"apt-get could not install {names}:\n{said}\nTo try by hand, type:\n  {by_hand}"
+        )
+    if missing():
+        raise Stop(f"apt-get has installed {names}, and PATH does not find {' '.join(missing())}")
 
 
 def agreed(at_terminal: bool) -> bool:
+    """A person is asked. A machine that runs tests has said yes, any other has not."""
     if at_terminal:
-        answer = input("Install them now with apt-get? [Y/n] ")
-        return answer.strip().lower() in ("", "y", "yes")
+        return input("Install with apt-get now? [Y/n] ").strip().lower() in ("", "y", "yes")
     return os.environ.get("CI") == "true"
 
 
-def install_with(apt: list[str], packages: list[str]) -> str:
-    """Empty when all went well, or else what apt-get said. A list of packages that is old or not
-    there at all is fetched anew, and the installation tried again."""
-    command = [*apt, "-o", "DPkg::Lock::Timeout=120", "install", "-y", *packages]
-    said = ""
-    for update in (False, True):
-        if update or not output("apt-cache", "show", *packages)[0]:
-            updated = run(*apt, "update")
-            if updated and update:
-                return updated
-        said = run(*command)
-        if not said:
-            break
-    return said
+def apt_get(become_root: list[str], packages: list[str]) -> str:
+    """Empty when all went well, or else what apt-get said. Where the lists of packages are old, or
+    not there at all, they are fetched and the installation is tried again."""
+    apt = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    install_now = [*apt, "-o", "DPkg::Lock::Timeout=120", "install", "-y", *packages]
+    if output("apt-cache", "show", *packages)[0] and not complaint(install_now):
+        return ""
+    return complaint([*apt, "update"]) or complaint(install_now)
 
 
-def run(*command: str) -> str:
+def complaint(command: list[str]) -> str:
     """Empty when the command succeeds, or else the end of what it said."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    lines = done.stdout.strip().splitlines()[-15:]
-    return "" if done.returncode == 0 else "\n".join(lines) or f"exit code {done.returncode}"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        try:
+            said = process.communicate()[0].strip()
+        except KeyboardInterrupt:
+            process.wait()  # Ctrl-C reaches it too, and it must not be left with half a package
+            raise
+    if process.returncode == 0:
+        return ""
+    return "\n".join(said.splitlines()[-15:]) or f"exit code {process.returncode}"
 
 
 # Examining: each check gives what it saw, or raises Missing with what to do.

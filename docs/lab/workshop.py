@@ -94,7 +94,7 @@ def first_error(said: str) -> str:
     """The first failure in what Meson or Ninja said, whole, without the compiler's command line."""
     failed = re.search(r"^FAILED: (.*\n)(?:.*\n)((?:(?!\[\d+/|ninja: ).*\n)*)", said, re.MULTILINE)
     if failed:
-        return f"{failed[1]}{failed[2]}".rstrip()
+        return f"{failed[1].rstrip()}\n{failed[2]}".rstrip()
     return "\n".join(said.rstrip().splitlines()[-20:])
 
 

@@ -92,6 +92,9 @@ def made_here(folder: Path) -> bool:
 
 def first_error(said: str) -> str:
     """The first failure in what Meson or Ninja said, whole, without the compiler's command line."""
+    refused = re.search(r"^.*meson\.build:\d+:\d+: ERROR: .*", said, re.MULTILINE)
+    if refused:
+        return refused[0].replace("../", "", 1)
     failed = re.search(r"^FAILED: (.*\n)(?:.*\n)((?:(?!\[\d+/|ninja: ).*\n)*)", said, re.MULTILINE)
     if failed:
         return f"{failed[1].rstrip()}\n{failed[2]}".rstrip()

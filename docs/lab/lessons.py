@@ -52,6 +52,10 @@ class Lesson(NamedTuple):
         return [Server(self.folder.name, path) for path in found]
 
     @property
+    def twin(self) -> Server:
+        return Server(self.folder.name, self.folder / "twin.py")
+
+    @property
     def server(self) -> Server:
         return self.steps[-1]
 
@@ -93,7 +97,6 @@ def find_server(said: str) -> Server:
     for step in lesson.steps:
         number, words = step.name.split("_", 1)
         names.update(dict.fromkeys([step.name, words, number], step))
-    twin = lesson.folder / "twin.py"
-    if twin.exists():
-        names["twin"] = Server(lesson.folder.name, twin)
+    if lesson.twin.source.exists():
+        names["twin"] = lesson.twin
     return choose(f"step of lesson {lesson.number} called", step_said, names)

@@ -3,7 +3,6 @@
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,9 +53,32 @@ def table(cells: list[Cell]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
-    limits = [
-        f"- {cell.property}, {cell.column}: {cell.title}? {cell.seen}"
+    limits = [f"- {c.property}, {c.column}: {c.seen}" for c in cells if c.cell == "LIMIT"]
+    return "\n".join([*lines, "", "What each limit looks like:", "", *limits])
+
+
+def cells_of(page: str) -> dict[tuple[str, str], str]:
+    """The cells in a table of the kind above, by property and column."""
+    lines = re.findall(r"^\|(.*)\|$", page, re.MULTILINE)
+    rows = [[word.strip() for word in line.split("|")] for line in lines]
+    return {
+        (row[0], column): cell
+        for row in rows
+        for column, cell in zip(rows[0][2:], row[2:])
+        if re.match(r"P\d\d$", row[0])
+    }
+
+
+def write(cells: list[Cell]) -> None:
+    above = PAGE.read_text().split(BEGIN)[0]
+    PAGE.write_text(f"{above}{BEGIN}\n{table(cells)}\n")
+
+
+def compare(cells: list[Cell]) -> list[str]:
+    """What the page says otherwise than this run; a cell that was skipped says nothing."""
+    kept = cells_of(PAGE.read_text())
+    return [
+        f"{cell.property}, {cell.column}: {PAGE.name} says {kept.get((cell.property, cell.column))}, it is {cell.cell}"
         for cell in cells
-        if cell.cell in ("LIMIT", "FAIL", "SKIP")
+        if cell.cell != "SKIP" and kept.get((cell.property, cell.column)) != cell.cell
     ]
-    return "\n".join([*lines, "", *limits])

@@ -117,8 +117,8 @@ std::size_t Caller::send_now(std::string_view bytes) {
     if (count >= 0) return static_cast<std::size_t>(count);
     if (errno == EAGAIN || errno == EINTR) return 0;
     if (errno == EPIPE || errno == ECONNRESET) {
-        tell("sends " + quoted(bytes), "the connection is gone");
-        fail(Outcome::reset, name_ + " could not send " + quoted(bytes) +
+        tell("sends " + in_quotes(bytes), "the connection is gone");
+        fail(Outcome::reset, name_ + " could not send " + in_quotes(bytes) +
                                  ": the server had already dropped the connection");
     }
     throw std::system_error(errno, std::generic_category(), "send");
@@ -133,18 +133,18 @@ void Caller::send(std::string_view bytes, Seconds within) {
         if (unsent.empty() || wait_for(fd_.get(), POLLOUT, deadline)) continue;
         const std::string part =
             counted(bytes.size() - unsent.size(), "byte") + " of " + counted(bytes.size(), "byte");
-        tell("sends " + quoted(bytes), "stuck after " + part);
+        tell("sends " + in_quotes(bytes), "stuck after " + part);
         fail(Outcome::send_blocked, name_ + " could send only " + part + " within " +
                                         spelled(within) + ": the server does not read them");
     }
     said();
-    tell("sends " + quoted(bytes), bytes_remark(bytes));
+    tell("sends " + in_quotes(bytes), bytes_remark(bytes));
 }
 
 std::size_t Caller::send_some(std::string_view bytes) {
     const std::size_t count = send_now(bytes);
     said();
-    tell("sends " + quoted(bytes.substr(0, count)),
+    tell("sends " + in_quotes(bytes.substr(0, count)),
          counted(count, "byte") + ", as much as goes without waiting");
     return count;
 }
@@ -174,7 +174,7 @@ std::string Caller::take(std::size_t count) {
 }
 
 void Caller::fail_to_hear(Heard heard, const std::string& wanted, Seconds within) {
-    const std::string so_far = heard_.empty() ? "nothing" : quoted(heard_);
+    const std::string so_far = heard_.empty() ? "nothing" : in_quotes(heard_);
     if (heard == Heard::nothing) {
         tell("waited " + spelled(within) + " for " + wanted, "received " + so_far);
         const bool none = heard_.empty();
@@ -201,16 +201,16 @@ void Caller::expect(std::string_view bytes, Seconds within) {
         right = static_cast<std::size_t>(differ.first - bytes.begin());
         if (right == bytes.size()) break;
         if (right < there) {
-            tell("expects " + quoted(bytes), "received " + quoted(heard_));
+            tell("expects " + in_quotes(bytes), "received " + in_quotes(heard_));
             fail(Outcome::wrong_bytes,
-                 name_ + " expected " + quoted(bytes) + " and received " + quoted(heard_),
+                 name_ + " expected " + in_quotes(bytes) + " and received " + in_quotes(heard_),
                  hex_rows(heard_, bytes));
         }
         const Heard heard = hear(deadline);
-        if (heard != Heard::bytes) fail_to_hear(heard, quoted(bytes), within);
+        if (heard != Heard::bytes) fail_to_hear(heard, in_quotes(bytes), within);
     }
     heard_.erase(0, bytes.size());
-    tell("receives " + quoted(bytes), bytes_remark(bytes));
+    tell("receives " + in_quotes(bytes), bytes_remark(bytes));
 }
 
 std::string Caller::expect_line(Seconds within) {
@@ -223,7 +223,7 @@ std::string Caller::expect_line(Seconds within) {
         if (heard != Heard::bytes) fail_to_hear(heard, "a line", within);
     }
     std::string line = take(end + 1);
-    tell("receives " + quoted(line), bytes_remark(line));
+    tell("receives " + in_quotes(line), bytes_remark(line));
     line.pop_back();
     return line;
 }
@@ -231,8 +231,8 @@ std::string Caller::expect_line(Seconds within) {
 std::string Caller::expect_line_like(std::string_view pattern, Seconds within) {
     std::string line = expect_line(within);
     if (is_like(line, pattern)) return line;
-    fail(Outcome::wrong_bytes,
-         name_ + " expected a line like " + quoted(pattern) + " and received " + quoted(line));
+    fail(Outcome::wrong_bytes, name_ + " expected a line like " + in_quotes(pattern) +
+                                   " and received " + in_quotes(line));
 }
 
 void Caller::expect_end(Seconds within) {
@@ -243,9 +243,9 @@ void Caller::expect_end(Seconds within) {
         tell("sees the end of the stream");
         return;
     case Heard::bytes:
-        tell("expects the end", "received " + quoted(heard_));
+        tell("expects the end", "received " + in_quotes(heard_));
         fail(Outcome::extra_bytes,
-             name_ + " expected the end of the stream and received " + quoted(heard_) + " more");
+             name_ + " expected the end of the stream and received " + in_quotes(heard_) + " more");
     case Heard::reset:
         tell("expects the end", "a reset");
         fail(Outcome::reset,
@@ -279,7 +279,7 @@ void Caller::expect_silence(Seconds time) {
         tell("hears nothing for " + spelled(time));
         return;
     }
-    const std::string instead = heard == Heard::bytes ? quoted(heard_)
+    const std::string instead = heard == Heard::bytes ? in_quotes(heard_)
                                 : heard == Heard::end ? "the end of the stream"
                                                       : "a reset";
     tell("expects silence for " + spelled(time), "received " + instead);
@@ -296,7 +296,7 @@ std::string Caller::read_exactly(std::size_t count, Seconds within) {
         if (heard != Heard::bytes) fail_to_hear(heard, counted(count, "byte"), within);
     }
     std::string bytes = take(count);
-    tell("receives " + quoted(bytes), bytes_remark(bytes));
+    tell("receives " + in_quotes(bytes), bytes_remark(bytes));
     return bytes;
 }
 
@@ -311,14 +311,14 @@ std::string Caller::read_to_end(std::size_t limit, Seconds within) {
                                        " before the end of the stream and received more");
     }
     if (heard == Heard::nothing) {
-        tell("waited " + spelled(within) + " for the end", "received " + quoted(heard_));
+        tell("waited " + spelled(within) + " for the end", "received " + in_quotes(heard_));
         fail(Outcome::no_eof, name_ + " waited " + spelled(within) +
                                   " for the end of the stream, but it stays open after " +
                                   counted(heard_.size(), "byte"));
     }
     if (heard == Heard::reset) fail_to_hear(heard, "the end of the stream", within);
     std::string bytes = take(heard_.size());
-    tell("reads to the end " + quoted(bytes), bytes_remark(bytes));
+    tell("reads to the end " + in_quotes(bytes), bytes_remark(bytes));
     return bytes;
 }
 

@@ -66,7 +66,7 @@ def judge(command: list[str], name: str, timeout: float) -> tuple[bool, str]:
     broken = case.find("Expression[@success='false']")
     if broken is not None:
         original = (broken.findtext("Original") or "").strip()
-        return True, f"{original} does not hold"
+        return True, f"{broken.get('type')}( {original} ) does not hold"
     message = case.find("Message[@type!='WARNING']")
     if message is not None:
         return True, (message.findtext("Text") or "").strip()

@@ -38,11 +38,12 @@ std::string new_mark() {
     return "NETSTEPS_SERVER=" + std::to_string(::getpid()) + '-' + std::to_string(++count);
 }
 
-std::string joined(const std::vector<std::string>& words) {
-    std::string text;
-    for (const std::string& word : words) {
-        if (!text.empty()) text += ' ';
-        text += word.find(' ') == std::string::npos ? word : '\'' + word + '\'';
+// The program without its folder, and its arguments.
+std::string spelled_command(const std::vector<std::string>& words) {
+    std::string text = words.front().substr(words.front().rfind('/') + 1);
+    for (std::size_t i = 1; i < words.size(); ++i) {
+        const bool bare = !words[i].empty() && words[i].find(' ') == std::string::npos;
+        text += bare ? ' ' + words[i] : " '" + words[i] + '\'';
     }
     return text;
 }
@@ -125,7 +126,7 @@ void Server::start(const ServerOptions& options) {
     output_.emplace(std::move(launched.out), std::move(launched.err));
     pidfd_ = OwnedFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!pidfd_.is_open()) throw std::system_error(errno, std::generic_category(), "pidfd_open");
-    story_.tell("server", "starts " + joined(command_), "pid " + std::to_string(pid_));
+    story_.tell("server", "starts " + spelled_command(command_), "pid " + std::to_string(pid_));
 }
 
 // Reads `listening on HOST:PORT` from the first line of standard output, once that is there.
@@ -141,7 +142,7 @@ bool Server::look_for_line() {
         std::from_chars(line.data() + colon + 1, line.data() + line.size(), port);
     if (port == 0)
         throw_told(Outcome::no_listen,
-                   "the first line of standard output is " + quoted(line) +
+                   "the first line of standard output is " + in_quotes(line) +
                        ", not \"listening on HOST:PORT\"",
                    "", "");
     host_ = line.substr(words.size(), colon - words.size());

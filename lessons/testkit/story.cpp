@@ -94,7 +94,7 @@ std::string Story::so_far() const {
     return text;
 }
 
-std::string quoted(std::string_view bytes) {
+std::string in_quotes(std::string_view bytes) {
     constexpr std::size_t longest = 40;
     if (bytes.size() <= longest) return '"' + escaped(bytes) + '"';
     return '"' + escaped(bytes.substr(0, 24)) + "\"...\"" +

@@ -40,7 +40,7 @@ private:
 };
 
 // "hi\n" in quotes and escapes; of a long text the beginning and the end: "abc"..."xyz\n".
-std::string quoted(std::string_view bytes);
+std::string in_quotes(std::string_view bytes);
 
 // "1 byte", "5,000,000 bytes"
 std::string counted(std::size_t count, const std::string& noun, const std::string& nouns = "");

@@ -1,0 +1,162 @@
+"""What the eleven callers with a bad habit share: their options, their bounds, and the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from talk import Caller as Caller
+from talk import NotReached as NotReached
+from talk import TalkError as TalkError
+from talk import WasReset as WasReset
+from talk import caller_for as caller_for
+from talk import checksum_of_pattern as checksum_of_pattern
+from talk import run, seconds, who_calls, whom_to_call
+from talk import show as show
+
+
+class Wrong(TalkError):
+    """The server did what a right one does not."""
+
+
+def live(habit: Callable[[argparse.Namespace], str], doc: str, **defaults: float) -> NoReturn:
+    """Reads the options, follows the habit, and says in one sentence what it saw. `defaults` are
+    the bounds that this caller has: seconds, bytes, count, idle_timeout."""
+
+    def main() -> int:
+        options = parse(doc, defaults)
+        name = Path(sys.argv[0]).stem
+        if options.name == "caller":
+            options.name = name
+        try:
+            print(f"right: {habit(options)}", flush=True)
+            return 0
+        except NotReached:
+            raise
+        except TalkError as error:
+            print(f"wrong: {error}", flush=True)
+            return 1
+
+    run(main)
+
+
+def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[whom_to_call(), who_calls()],
+    )
+    bounds = parser.add_argument_group("bounds")
+    what: dict[str, tuple[Callable[[str], float], float, str]] = {
+        "seconds": (seconds, 600.0, "for how long"),
+        "bytes": (int, 1_000_000_000, "how much"),
+        "count": (int, 20_000, "how many, or how often"),
+    }
+    for name, default in defaults.items():
+        if name != "idle_timeout":
+            kind, most, help = what[name]
+            bounds.add_argument(
+                f"--{name}",
+                type=bounded(kind, most),
+                default=default,
+                help=f"{help} (%(default)s; at most {most:,.0f})",
+            )
+    if "idle_timeout" in defaults:
+        bounds.add_argument(
+            "--idle-timeout",
+            type=seconds,
+            metavar="SECONDS",
+            help="the server runs with this --idle-timeout: we are right to expect that it drops us",
+        )
+    options = parser.parse_args()
+    options.host = near(options.host, parser)
+    return options
+
+
+def bounded(kind: Callable[[str], float], most: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not over 0 and at most {most:,.0f}")
+        return value
+
+    return number
+
+
+def near(host: str, parser: argparse.ArgumentParser) -> str:
+    """These callers are for your own machine and your own network: no other is called."""
+    try:
+        address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError as error:
+        parser.error(f"the host {host} is unknown: {error.strerror}. Try --host 127.0.0.1.")
+    known = ipaddress.ip_address(address)
+    if not (known.is_loopback or known.is_private):
+        parser.error(f"{address} is not this machine, nor a private network: we do not call it")
+    return address
+
+
+# What a caller looks for
+
+
+def greeted(caller: Caller) -> Caller:
+    """The caller, once the server has taken the call."""
+    heard = caller.receive_line()
+    if not heard.startswith(b"Welcome to "):
+        raise Wrong(f"the greeting should be `Welcome to ...`, but it is `{show(heard[:60])}`")
+    return caller
+
+
+def answers(caller: Caller, *expected: bytes) -> None:
+    """The server says these lines, one after another."""
+    for number, line in enumerate(expected, 1):
+        heard = caller.receive_line()
+        if heard != line:
+            raise Wrong(
+                f"answer {number} of {len(expected)} should be `{show(line[:60])}`, "
+                f"but it is `{show(heard[:60])}`"
+            )
+
+
+def next_caller(options: argparse.Namespace) -> str:
+    """Nobody else is harmed: somebody calls after us, and all is as it should be."""
+    start = time.monotonic()
+    polite = Caller(options.host, options.port, bind=options.bind, timeout=options.timeout)
+    try:
+        with polite:
+            greeted(polite)
+            polite.send(b"0\nexit\n")
+            answers(polite, b"0000")
+            polite.receive_end()
+    except TalkError as error:
+        raise Wrong(f"the next caller was not served: {error}") from None
+    took = time.monotonic() - start
+    return f"the next caller was served {'at once' if took < 0.15 else f'after {took:.1f} s'}"
+
+
+def is_dropped(caller: Caller, options: argparse.Namespace, since: float, deed: str) -> str:
+    """With --idle-timeout: the server hangs up on us in time, and not before it."""
+    idle: float = options.idle_timeout
+    if not caller.readable(idle + options.timeout):
+        raise Wrong(
+            f"{deed}, and the server still holds the line after {idle} + "
+            f"{options.timeout:g} s: its --idle-timeout does not bind us"
+        )
+    try:
+        caller.receive_end()
+    except WasReset:
+        pass  # we have said something that it did not read any more
+    took = time.monotonic() - since
+    if took < idle * 0.9:
+        raise Wrong(f"{deed}, and the server dropped us after {took:.1f} s, before {idle:g} s")
+    return f"{deed}; the server dropped us after {took:.1f} s"

@@ -1,0 +1,502 @@
+"""What every client here shares: a caller on the line, its log, its options, its way to fail.
+
+    with Caller("127.0.0.1", 4000, name="A") as caller:
+        caller.send(b"echo hello\\n")
+        print(caller.receive_line())
+
+No operation waits longer than the caller's timeout. What goes wrong is a TalkError, and its text
+says what failed, why, and what to do next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import io
+import ipaddress
+import json
+import math
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import NoReturn, TextIO
+
+PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
+PIECE = PATTERN * 2849  # about 64 KiB
+LONGEST_LINE = 1 << 20  # no answer has more; a server that sends on without a newline is stopped
+
+
+class TalkError(Exception):
+    """The conversation failed; the text says what, why, and what to do next."""
+
+
+class NotReached(TalkError):
+    """There was no conversation: the call did not get through."""
+
+
+class HungUp(TalkError):
+    """The server ended the stream where more was expected."""
+
+
+class WasReset(TalkError):
+    """The server (or its kernel) threw the connection away."""
+
+
+class TooSlow(TalkError):
+    """The time was over before the server did what it should."""
+
+
+class Caller:
+    """One caller: a socket, a deadline on everything it does, and a log of what it did and when.
+
+    `bind` is the address to call from, so that tools can tell callers apart: all of 127.0.0.0/8 is
+    this machine. `receive_buffer` keeps the kernel from reading ahead for a caller who does not.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        name: str = "caller",
+        bind: str | None = None,
+        timeout: float = 10.0,
+        log: TextIO | None = None,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self.host, self.port, self.name = host, port, name
+        self.timeout = timeout
+        self.local: str | None = None
+        self.peer = address_text(host, port)
+        self._bind = bind
+        self._log = log
+        self._receive_buffer = receive_buffer
+        self._socket: socket.socket | None = None
+        self._kept = bytearray()  # received, but not asked for yet
+
+    def __enter__(self) -> Caller:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, TalkError):
+            self._note("failed", why=str(error))
+        self.close()
+
+    # Calling and leaving
+
+    def connect(self) -> None:
+        """Returns when the kernel at the other end has said yes; the server may know nothing yet."""
+        self._note("connecting")
+        try:
+            self._socket = self._reach()
+        except OSError as error:
+            sentence = self._why_not_reached(error)
+            self._note("failed", why=sentence)
+            raise NotReached(sentence) from None
+        self.local = address_text(*self.line.getsockname()[:2])
+        self.peer = address_text(*self.line.getpeername()[:2])
+        self._note("connected")
+
+    def half_close(self) -> None:
+        """We say no more, but we go on listening: the server reads an end of stream."""
+        try:
+            self.line.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self._failure(error, "half-close") from None
+        self._note("half_closed")
+
+    def reset(self) -> None:
+        """Throws the connection away: the server's next read says `Connection reset by peer`."""
+        if self._socket is not None:
+            # To linger for zero seconds means: send no end of stream, send a reset.
+            no_linger = struct.pack("ii", 1, 0)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, no_linger)
+            self._note("reset")
+            self._socket.close()
+            self._socket = None
+
+    def vanish(self) -> None:
+        """End of stream first, then a reset. Whoever writes to us now gets EPIPE and SIGPIPE,
+        where a reset alone would have been ECONNRESET."""
+        self.half_close()
+        self.reset()
+
+    def close(self) -> None:
+        if self._socket is not None:
+            self._note("closed")
+            self._socket.close()
+            self._socket = None
+
+    # Speaking
+
+    def send(self, data: bytes) -> None:
+        """Returns when the kernel has taken all of it, which says nothing about the server."""
+        self._push(data)
+        self._note("sent", data=data)
+
+    def send_pattern(self, count: int) -> int:
+        """Sends `count` bytes of the pattern and returns their Adler-32 sum."""
+        checksum = 1
+        for piece in pattern(count):
+            self._push(piece)
+            checksum = zlib.adler32(piece, checksum)
+        self._note("sent", data=PATTERN[:count], count=count)
+        return checksum
+
+    def send_what_fits(self, data: bytes, patience: float) -> int:
+        """Sends until the kernel takes nothing for so long; returns how many bytes it took."""
+        taken, view = 0, memoryview(data)
+        self.line.settimeout(patience)
+        try:
+            while taken < len(data):
+                taken += self.line.send(view[taken:])
+        except TimeoutError:
+            pass
+        except OSError as error:
+            raise self._failure(error, "take what we send") from None
+        self._note("sent", data=data[:60], count=taken)
+        return taken
+
+    # Listening
+
+    def readable(self, seconds: float) -> bool:
+        """Is there something to receive (or the end, or a reset) within so many seconds?"""
+        return bool(self._kept) or bool(select.select([self.line], [], [], max(seconds, 0))[0])
+
+    def peek(self) -> bytes:
+        """The next byte, which stays where it is."""
+        if not self._kept:
+            self._listen(self._deadline(), "the first byte of an answer")
+        return bytes(self._kept[:1])
+
+    def receive_line(self, within: float | None = None) -> bytes:
+        """The next line without its newline. The deadline is for the whole line: a server that
+        sends a byte now and then does not get more time."""
+        deadline, looked_at = self._deadline(within), 0
+        while (end := self._kept.find(b"\n", looked_at)) < 0:
+            looked_at = len(self._kept)
+            if looked_at > LONGEST_LINE:
+                raise TalkError(f"the server sent {looked_at} bytes without a newline")
+            self._listen(deadline, "the rest of a line" if self._kept else "a line")
+        line = self._take(end + 1)
+        self._note("received", data=line)
+        return line.removesuffix(b"\n").removesuffix(b"\r")
+
+    def receive_exactly(self, count: int) -> bytes:
+        """The next `count` bytes; each piece of them may take the timeout."""
+        data = b"".join(self._pieces(count))
+        self._note("received", data=data)
+        return data
+
+    def receive_checksum(self, count: int) -> int:
+        """Receives `count` bytes, keeps none of them, and returns their Adler-32 sum."""
+        checksum, beginning = 1, b""
+        for piece in self._pieces(count):
+            beginning = beginning or piece[:60]
+            checksum = zlib.adler32(piece, checksum)
+        self._note("received", data=beginning, count=count)
+        return checksum
+
+    def receive_end(self) -> None:
+        """Returns at the end of the stream; anything else the server still sends is a failure."""
+        try:
+            if not self._kept:
+                self._listen(self._deadline(), "the end of the stream")
+        except HungUp:
+            self._note("end")
+            return
+        raise TalkError(f"the server should have hung up, but it sent {show(self._kept[:60])}")
+
+    def stop_reading(self, seconds: float) -> None:
+        """Takes nothing from the kernel for so long, whatever the server sends."""
+        self._note("stopped_reading")
+        time.sleep(seconds)
+        self._note("reading")
+
+    def waits(self, why: str) -> None:
+        """Puts into the log what this caller waits for."""
+        self._note("waits", why=why)
+
+    # Inside
+
+    @property
+    def line(self) -> socket.socket:
+        """The connected socket."""
+        if self._socket is None:
+            raise TalkError(f"{self.name} is not connected")
+        return self._socket
+
+    def _reach(self) -> socket.socket:
+        trouble: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            self.host, self.port, type=socket.SOCK_STREAM
+        ):
+            candidate = socket.socket(family, kind, protocol)
+            try:
+                candidate.settimeout(self.timeout)
+                if self._receive_buffer is not None:
+                    # Before connecting: the window is agreed on in the handshake.
+                    candidate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+                if self._bind is not None:
+                    candidate.bind((self._bind, 0))
+                candidate.connect(address)
+                return candidate
+            except OSError as error:
+                candidate.close()
+                trouble = error
+            except BaseException:
+                candidate.close()
+                raise
+        raise trouble
+
+    def _why_not_reached(self, error: OSError) -> str:
+        if isinstance(error, socket.gaierror):
+            return f"the host {self.host} is unknown: {error.strerror}. Try --host 127.0.0.1."
+        if isinstance(error, ConnectionRefusedError):
+            return (
+                f"nobody listens on {self.peer} (connection refused). Is the server running? "
+                "Start it with ./lab run 01 and give the port that it prints."
+            )
+        if isinstance(error, TimeoutError):
+            return (
+                f"{self.peer} did not take the call within {self.timeout:g} s: the queue of its "
+                "listener may be full, or a firewall is silent. Is this the right server?"
+            )
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL) and self._bind is not None:
+            return (
+                f"cannot call {self.peer} from {self._bind}: {error.strerror}. "
+                "Try --bind 127.0.0.2, or leave --bind out."
+            )
+        return f"cannot call {self.peer}: {error.strerror or error}. Look at --host and --port."
+
+    def _deadline(self, within: float | None = None) -> float:
+        return time.monotonic() + (self.timeout if within is None else within)
+
+    def _push(self, data: bytes) -> None:
+        try:
+            self.line.settimeout(self.timeout)
+            self.line.sendall(data)
+        except OSError as error:
+            raise self._failure(error, "take what we send") from None
+
+    def _listen(self, deadline: float, wanted: str) -> None:
+        """Waits until at least one more byte has come."""
+        try:
+            self.line.settimeout(max(deadline - time.monotonic(), 0.001))
+            data = self.line.recv(65536)
+        except OSError as error:
+            raise self._failure(error, f"send {wanted}") from None
+        if not data:
+            raise HungUp(f"the server hung up; we were waiting for {wanted}")
+        self._kept += data
+
+    def _failure(self, error: OSError, what: str) -> TalkError:
+        if isinstance(error, TimeoutError):
+            return TooSlow(f"the server did not {what} in time (--timeout is {self.timeout:g} s)")
+        if error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
+            return WasReset(
+                "the server reset the connection: it died, or it closed without reading all we sent"
+            )
+        return TalkError(f"the server could not {what}: {error.strerror or error}")
+
+    def _take(self, count: int) -> bytes:
+        data = bytes(self._kept[:count])
+        del self._kept[:count]
+        return data
+
+    def _pieces(self, count: int) -> Iterator[bytes]:
+        left = count
+        while left > 0:
+            if not self._kept:
+                self._listen(self._deadline(), f"the last {left} of {count} bytes")
+            piece = self._take(left)
+            left -= len(piece)
+            yield piece
+
+    def _note(
+        self, do: str, *, data: bytes | None = None, count: int | None = None, why: str = ""
+    ) -> None:
+        if self._log is None:
+            return
+        event: dict[str, object] = {
+            "t": time.time(),
+            "who": self.name,
+            "local": self.local,
+            "peer": self.peer,
+            "do": do,
+        }
+        if data is not None:
+            event["bytes"] = len(data) if count is None else count
+            event["text"] = show(data[:60])
+        if why:
+            event["why"] = why
+        self._log.write(json.dumps(event) + "\n")
+        self._log.flush()
+
+
+# What bytes say
+
+
+def pattern(count: int) -> Iterator[bytes]:
+    """The bytes of `big` and `sink`, in pieces."""
+    for start in range(0, count, len(PIECE)):
+        yield PIECE[: count - start]
+
+
+def checksum_of_pattern(count: int) -> int:
+    checksum = 1
+    for piece in pattern(count):
+        checksum = zlib.adler32(piece, checksum)
+    return checksum
+
+
+def show(data: bytes) -> str:
+    """Bytes as text that is safe on a terminal: what cannot be printed is escaped."""
+    text = data.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def address_text(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+# The options that all clients understand
+
+
+def whom_to_call() -> argparse.ArgumentParser:
+    """The options that say where the server is; a parent for an argument parser."""
+    parent = argparse.ArgumentParser(add_help=False)
+    line = parent.add_argument_group("whom to call")
+    line.add_argument("--host", default="127.0.0.1", help="the server's host (%(default)s)")
+    line.add_argument(
+        "--port", type=port_number, required=True, metavar="N", help="the port that it printed"
+    )
+    line.add_argument(
+        "--timeout",
+        type=seconds,
+        default=10.0,
+        metavar="SECONDS",
+        help="the longest wait for anything (%(default)g)",
+    )
+    return parent
+
+
+def who_calls() -> argparse.ArgumentParser:
+    """The options that say who we are; a parent for an argument parser."""
+    parent = argparse.ArgumentParser(add_help=False)
+    caller = parent.add_argument_group("who calls")
+    caller.add_argument("--name", default="caller", help="our name in the log (%(default)s)")
+    caller.add_argument(
+        "--bind", type=own_address, metavar="ADDRESS", help="call from 127.0.0.2, 127.0.0.3, ..."
+    )
+    caller.add_argument(
+        "--log",
+        type=argparse.FileType("a", encoding="utf-8"),
+        metavar="FILE",
+        help="append what happens, and when, as JSON lines",
+    )
+    caller.add_argument(
+        "--cue",
+        action="store_true",
+        help="call when a line comes on standard input: so a scene directs us",
+    )
+    return parent
+
+
+def caller_for(options: argparse.Namespace, receive_buffer: int | None = None) -> Caller:
+    """The caller that the options describe, not connected yet; waits for the cue if there is one."""
+    caller = Caller(
+        options.host,
+        options.port,
+        name=options.name,
+        bind=options.bind,
+        timeout=options.timeout,
+        log=options.log,
+        receive_buffer=receive_buffer,
+    )
+    if options.cue:
+        caller.waits("the cue")
+        # Byte by byte: what comes after the newline is for whoever reads next.
+        while (byte := os.read(0, 1)) != b"\n":
+            if not byte:
+                raise NotReached("the scene was over before our cue")
+        options.cue = False
+    return caller
+
+
+def port_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port: a number from 1 to 65535, the one that the server printed"
+        )
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, over 0, at most a day")
+    return value
+
+
+def own_address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no address, such as 127.0.0.2") from None
+
+
+# The way out
+
+
+def run(main: Callable[[], int]) -> NoReturn:
+    """Runs a client's main. Exit 0: all went well, 1: the conversation failed, 2: wrong usage,
+    130: Ctrl-C. Whatever happens, no traceback."""
+    code, sentence = 1, ""
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        try:
+            code = main()
+        except SystemExit as stop:  # argparse: --help is 0, wrong usage is 2
+            code = stop.code if isinstance(stop.code, int) else 1
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except TalkError as error:
+        sentence = str(error)
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        code = 1  # whoever read our output has left; there is nobody to tell
+    except OSError as error:
+        code, sentence = 1, f"cannot write {error.filename or 'what we heard'}: {error.strerror}"
+    leave(code, sentence)
+
+
+def leave(code: int, sentence: str = "") -> NoReturn:
+    """Ends the process without the interpreter's last look at an output that may be gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        if sentence and sys.stderr is not None:
+            print(f"{os.path.basename(sys.argv[0])}: {sentence}", file=sys.stderr, flush=True)
+    os._exit(code)

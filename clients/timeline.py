@@ -1,0 +1,307 @@
+#!/usr/bin/env python3
+"""Draw who waited for whom, and how long, from the logs of the callers.
+
+    python3 clients/timeline.py a.jsonl b.jsonl
+
+A lane for each caller on one scale of time, a table, and the one thing to see. The logs are those
+that every client writes with --log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from talk import TalkError, run
+
+Event = dict[str, Any]
+
+NOTICEABLE = 0.15  # seconds; a shorter wait is no wait to somebody who looks at the drawing
+NARROWEST = 60
+
+# kind of time: (its sign, the same in ASCII, colour, what the legend says)
+LOOKS = {
+    "queue": ("░", ".", "33", "waits in the kernel's queue"),
+    "asked": ("█", "#", "32", "has asked, waits for the answer"),
+    "silent": ("─", "-", "2", "is served, says nothing"),
+}
+ENDS = {"closed": ("┤", "|", "", "leaves"), "failed": ("×", "x", "31", "is let down")}
+
+
+@dataclass
+class Span:
+    kind: str
+    start: float
+    end: float
+
+    @property
+    def length(self) -> float:
+        return self.end - self.start
+
+    def overlap(self, other: Span) -> float:
+        return max(0.0, min(self.end, other.end) - max(self.start, other.start))
+
+
+@dataclass
+class Visit:
+    """What one caller went through, in seconds of the log's clock. A caller who called more than
+    once has several."""
+
+    who: str
+    called: float
+    connected: float | None = None
+    greeted: float | None = None
+    answered: float | None = None  # for the first time
+    ended: float = 0.0
+    failed: bool = False
+    spans: list[Span] = field(default_factory=list)
+
+    def wait_in_queue(self) -> Span | None:
+        return next((span for span in self.spans if span.kind == "queue"), None)
+
+    def served(self) -> Span | None:
+        return None if self.greeted is None else Span("served", self.greeted, self.ended)
+
+    def wait_for_answer(self) -> Span | None:
+        """The first thing this caller asked, until the answer came."""
+        return next((span for span in self.spans if span.kind == "asked"), None)
+
+
+def visits(events: Iterable[Event]) -> list[Visit]:
+    """The visits in the order in which they began."""
+    found: list[Visit] = []
+    open_visits: dict[tuple[str, str | None], Visit] = {}
+    for event in sorted(events, key=lambda event: float(event["t"])):
+        time, do, line = float(event["t"]), event["do"], (event["who"], event["local"])
+        if do == "connecting":
+            found.append(Visit(event["who"], time, ended=time))
+            open_visits[event["who"], None] = found[-1]
+            continue
+        # The local address is known from `connected` on; it tells the visits of a caller apart.
+        if line not in open_visits and (event["who"], None) in open_visits:
+            open_visits[line] = open_visits.pop((event["who"], None))
+        if line in open_visits:
+            note(open_visits[line], time, do, event)
+    for visit in found:
+        if visit.spans:
+            visit.spans[-1].end = visit.ended
+    return found
+
+
+def note(visit: Visit, time: float, do: str, event: Event) -> None:
+    state = {"connected": "queue", "sent": "asked", "received": "silent"}.get(do)
+    if do == "connected":
+        visit.connected = time
+    elif do == "received" and event["text"].startswith("Welcome to ") and not visit.greeted:
+        visit.greeted = time
+    elif do == "received" and visit.answered is None:
+        visit.answered = time
+    elif do == "failed":
+        visit.failed = True
+    elif do == "sent" and visit.greeted is None:
+        state = None  # said into the queue: it is still the queue that the caller waits in
+    if state and (not visit.spans or visit.spans[-1].kind != state):
+        if visit.spans:
+            visit.spans[-1].end = time
+        visit.spans.append(Span(state, time, time))
+    visit.ended = time
+
+
+# The picture
+
+
+def draw(
+    events: Iterable[Event], width: int = 80, colour: bool = False, ascii: bool = False
+) -> str:
+    """Lanes, table and the sentence, as text that ends with a newline."""
+    seen = visits(events)
+    if not seen:
+        return "Nobody called.\n"
+    pen = Pen(colour, ascii)
+    start = min(visit.called for visit in seen)
+    length = max(max(visit.ended for visit in seen) - start, 0.001)
+    names = list(dict.fromkeys(visit.who for visit in seen))
+    label = max(map(len, names)) + 2
+    columns = max(width, NARROWEST) - label - 1
+    picture = [" " * label + scale(length, columns)]
+    for name in names:
+        mine = [visit for visit in seen if visit.who == name]
+        picture.append(name.ljust(label) + pen.lane(mine, start, columns / length, columns))
+    picture += ["", *pen.legend(seen, max(width, NARROWEST)), "", *table(seen), "", sentence(seen)]
+    return "\n".join(line.rstrip() for line in picture) + "\n"
+
+
+class Pen:
+    def __init__(self, colour: bool, ascii: bool) -> None:
+        self._colour, self._ascii = colour, ascii
+
+    def sign(self, look: tuple[str, str, str, str]) -> str:
+        sign = look[1] if self._ascii else look[0]
+        return f"\x1b[{look[2]}m{sign}\x1b[0m" if self._colour and look[2] else sign
+
+    def lane(self, mine: list[Visit], start: float, per_second: float, columns: int) -> str:
+        cells = [" "] * (columns + 1)
+
+        def column(time: float) -> int:
+            return min(int((time - start) * per_second), columns)
+
+        for visit in mine:
+            # Every question shows, however short; the rest only where it fills half a cell.
+            for span in sorted(visit.spans, key=lambda span: span.kind == "asked"):
+                if span.kind == "asked" or span.length * per_second > 0.5:
+                    for cell in range(column(span.start), column(span.end) + 1):
+                        cells[cell] = self.sign(LOOKS[span.kind])
+            cells[column(visit.ended)] = self.sign(ENDS["failed" if visit.failed else "closed"])
+        return "".join(cells)
+
+    def legend(self, seen: list[Visit], width: int) -> list[str]:
+        kinds = {span.kind for visit in seen for span in visit.spans}
+        ends = {"failed" if visit.failed else "closed" for visit in seen}
+        lines, used = [""], 0
+        for name, look in {**LOOKS, **ENDS}.items():
+            if name in kinds or name in ends:
+                if used + len(look[3]) + 5 > width:
+                    lines, used = [*lines, ""], 0
+                lines[-1] += f"{self.sign(look)} {look[3]}   "
+                used += len(look[3]) + 5
+        return lines
+
+
+def scale(length: float, columns: int) -> str:
+    """Round times above the lanes, each over its column."""
+    steps = (base * 10.0**power for power in range(-4, 6) for base in (1, 2, 5))
+    step = next(step for step in steps if length / step * 12 <= columns)
+    line, tick = "", 0
+    while (place := int(tick * step / length * columns)) <= columns - 7:
+        line = line.ljust(place) + f"{tick * step:.10g}" + (" s" if tick == 0 else "")
+        tick += 1
+    return line
+
+
+def table(seen: list[Visit]) -> list[str]:
+    rows = [("caller", "connected after", "waited in the queue", "first answer took", "total")]
+    for visit in seen[:20]:
+        queue, answer = visit.wait_in_queue(), visit.wait_for_answer()
+        rows.append(
+            (
+                visit.who,
+                span_text(visit.connected - visit.called) if visit.connected else "never",
+                span_text(queue.length) if queue else "-",
+                span_text(answer.length) if answer and visit.answered else "-",
+                span_text(visit.ended - visit.called),
+            )
+        )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+    return lines + ([f"and {len(seen) - 20} more"] if len(seen) > 20 else [])
+
+
+def span_text(seconds: float) -> str:
+    if seconds < 0.01:
+        return f"{seconds * 1000:.1f} ms"
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
+# What to see
+
+
+def sentence(seen: list[Visit]) -> str:
+    """What the drawing shows, in words."""
+    waits = [text for visit in seen for text in wait_of(visit, seen)]
+    if waits:
+        return "\n".join(waits)
+    greeted = [visit.greeted - visit.called for visit in seen if visit.greeted is not None]
+    if not greeted:
+        return "Nobody was greeted."
+    who = {1: "the caller was", 2: "both callers were"}.get(len(greeted), "all callers were")
+    return f"Nobody waited: {who} greeted within {span_text(max(greeted))}."
+
+
+def wait_of(visit: Visit, seen: list[Visit]) -> list[str]:
+    queue, answer = visit.wait_in_queue(), visit.wait_for_answer()
+    if visit.connected is None:
+        return [f"{visit.who} did not get through."]
+    if queue and is_long(queue):
+        in_queue = f"{visit.who} waited {span_text(queue.length)} in the kernel's queue"
+        if visit.greeted is None:
+            return [f"{in_queue} and was never greeted."]
+        return [f"{in_queue}{because(queue, visit, seen)}."]
+    busy = busy_with(answer, visit, seen) if answer and is_long(answer) else []
+    if answer and busy:
+        late = span_text(answer.length)
+        return [
+            f"{visit.who} was greeted at once, but waited {late} for an answer: the server was "
+            f"busy with {' and then '.join(busy)}."
+        ]
+    return []
+
+
+def is_long(wait: Span) -> bool:
+    return wait.length > NOTICEABLE
+
+
+def because(wait: Span, visit: Visit, seen: list[Visit]) -> str:
+    busy = busy_with(wait, visit, seen)
+    return f": the server was busy with {' and then '.join(busy)}" if busy else ""
+
+
+def busy_with(wait: Span, visit: Visit, seen: list[Visit]) -> list[str]:
+    """Whom the server attended to during this wait. While somebody stands in the queue, those are
+    the callers who were being served; otherwise only those who waited for an answer as well, and
+    had asked before."""
+    busy = []
+    for other in seen:
+        if other.who == visit.who:
+            continue
+        if wait.kind == "queue":
+            theirs = [span for span in [other.served()] if span]
+        else:
+            theirs = [s for s in other.spans if s.kind == "asked" and s.start <= wait.start]
+        if any(wait.overlap(span) > NOTICEABLE for span in theirs):
+            busy.append(other.who)
+    return list(dict.fromkeys(busy))
+
+
+# By hand
+
+
+def read_logs(files: Iterable[str]) -> list[Event]:
+    events = []
+    for file in files:
+        try:
+            with open(file, encoding="utf-8") as lines:
+                events += [json.loads(line) for line in lines]
+        except OSError as error:
+            raise TalkError(f"cannot read {file}: {error.strerror}") from None
+        except ValueError:
+            raise TalkError(f"{file} is no log of a caller: each line must be JSON") from None
+    return events
+
+
+def show_on_screen(events: Iterable[Event]) -> None:
+    """Draws as wide and as colourful as standard output allows."""
+    colour = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    encoding = (sys.stdout.encoding if sys.stdout is not None else "") or ""
+    width = min(shutil.get_terminal_size().columns, 120)
+    print(draw(events, width, colour, ascii="utf" not in encoding.lower()), end="", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("logs", nargs="+", metavar="LOG", help="what a client wrote with --log")
+    show_on_screen(read_logs(parser.parse_args().logs))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

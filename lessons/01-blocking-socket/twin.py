@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
@@ -130,7 +131,8 @@ def main() -> int:
                 try:
                     caller.settimeout(TICK)
                     service = make_service(options.service, "blocking", caller, switchboard)
-                    Connection(caller, service, options.idle_timeout, stop).run()
+                    with closing(service):
+                        Connection(caller, service, options.idle_timeout, stop).run()
                     late = stop.end_of_grace(GRACE) if stop.asked else time.monotonic() + GRACE
                     say_goodbye(caller, late)
                 except (OSError, TooLate) as error:

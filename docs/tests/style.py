@@ -79,7 +79,9 @@ def mypy(_: Path) -> bool:
     folders: dict[Path, list[str]] = {}
     for script in [*tracked("*.py"), ROOT / "lab"]:
         folders.setdefault(script.parent, []).append(str(script))
-    paths = os.pathsep.join(str(ROOT / folder) for folder in ("clients", "docs", "docs/lab"))
+    paths = os.pathsep.join(
+        str(ROOT / folder) for folder in ("clients", "docs", "docs/lab", "lessons/common")
+    )
     judge = [need("mypy"), "--strict", "--scripts-are-modules", f"--cache-dir={os.devnull}"]
     return all([show([*judge, *scripts], MYPYPATH=paths) for scripts in folders.values()])
 

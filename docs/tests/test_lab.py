@@ -52,6 +52,7 @@ class LabTest(unittest.TestCase):
             self.write(f"lessons/{lesson}/10_server.cpp", f"{title} 10: the end.\n")
             self.write(f"lessons/{lesson}/9_goodbye.cpp", f"{title} 9: goodbye.\n")
             self.write(f"lessons/{lesson}/twin.py", SERVER)
+        self.write("clients/hostile/no_such_habit.py", "")
         self.write("clients/01_blocking_socket.py", "import sys; print(sys.argv[1:])")
 
     def write(self, name: str, text: str) -> None:
@@ -127,6 +128,7 @@ class Words(LabTest):
             lines[1:4], [["01/1", "listen and hold"], ["01/9", "goodbye"], ["01/10", "the end"]]
         )
         self.assertIn(["02/10", "the end"], lines)
+        self.assertIn("no_such_habit", out)
 
     def test_options_of_others_need_a_command_that_takes_them(self) -> None:
         code, _, err = self.lab("list", "--", "--port")
@@ -244,6 +246,7 @@ class Tests(LabTest):
         self.assertIn("broken\none\ntwo\n", err)
 
     def test_an_interrupted_run_leaves_nothing_behind(self) -> None:
+        # This test would sleep far longer than anybody waits, so that it can be interrupted.
         mark = f"tired {os.getpid()}"
         slow = f"test('slow', python, args: ['-c', 'import time; time.sleep(50)', '{mark}'])\n"
         self.write("meson.build", BUILD + slow)
@@ -255,10 +258,11 @@ class Tests(LabTest):
         self.assertEqual(processes(mark), [])
 
     def wait_for(self, condition: Any) -> None:
+        # Looks again and again until the deadline decides.
         deadline = time.monotonic() + PATIENCE
         while not condition():
             self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.05)  # between two looks; the deadline decides
+            time.sleep(0.05)
 
 
 def processes(mark: str) -> list[Path]:

@@ -1,0 +1,76 @@
+"""Run the programs that the pages show, none of them longer than a deadline."""
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from definitions import Complaint
+
+DEADLINE = 60  # seconds
+
+
+def transcript(program: list[str], scene: list[str]) -> list[str]:
+    """Starts the server, plays the scene to it, and stops it, come what may."""
+    with tempfile.TemporaryFile("w+") as log, started(program, log) as server:
+        assert server.stdout is not None
+        said = server.stdout.readline().strip()
+        if port := re.fullmatch(r"listening on \S+:(\d+)", said):
+            return output_of([*scene, "--port", port[1], "--transcript"]).splitlines()
+        log.seek(0)
+        raise Complaint(f'{program[-1]} does not listen, it says "{said or log.read().strip()}"')
+
+
+def output_of(command: list[str], folder: Path | None = None) -> str:
+    with tempfile.TemporaryFile("w+") as log, started(command, log, folder) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        if process.wait() == 0 and output.strip():
+            return output
+        log.seek(0)
+        why = log.read().strip() or output.strip() or "it prints nothing"
+        raise Complaint(f"`{shlex.join(command)}` ends with {process.returncode}: {why}")
+
+
+@contextlib.contextmanager
+def started(
+    command: list[str], log: IO[str], folder: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A program in a process group of its own, of which nothing is left afterwards."""
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            process_group=0,
+        )
+    except OSError as error:
+        raise Complaint(f"cannot start {command[0]}: {error.strerror}") from None
+
+    def end(signal_number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal_number)
+
+    watchdog = threading.Timer(DEADLINE, end, [signal.SIGKILL])
+    watchdog.start()
+    try:
+        yield process
+    finally:
+        watchdog.cancel()
+        end(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        end(signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

@@ -151,7 +151,7 @@ std::size_t Caller::send_some(std::string_view bytes) {
 
 // Takes in what the kernel has, or waits for it.
 Caller::Heard Caller::hear(const Deadline& deadline) {
-    std::array<char, 65'536> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<char, 65'536> buffer;
     while (true) {
         const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
         if (count > 0) {

@@ -55,7 +55,7 @@ void Output::look_for_report(std::string_view bytes) {
 
 // Takes what the pipe holds, at most one buffer full. False: nothing is there now.
 bool Output::take(OwnedFd& fd, bool is_log) {
-    std::array<char, 65'536> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init)
+    std::array<char, 65'536> buffer;
     const std::lock_guard lock(mutex_);
     if (!fd.is_open()) return false;
     const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());

@@ -1,5 +1,8 @@
 #include "proc.hpp"
 
+#include "owned_fd.hpp"
+
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -7,8 +10,6 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <utility>
 
@@ -27,7 +28,7 @@ std::vector<int> numbers_in(const std::string& folder) {
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
         const std::string name = entry->path().filename();
         int number = 0;
-        const auto end = name.data() + name.size();
+        const char* const end = name.data() + name.size();
         if (std::from_chars(name.data(), end, number).ptr == end) numbers.push_back(number);
     }
     return numbers;
@@ -112,7 +113,7 @@ void parse_call(const std::string& text, Thread& thread) {
 }
 
 void add_tcp_rows(const std::string& path, std::vector<TcpRow>& rows) {
-    std::ifstream file(path);
+    std::istringstream file(file_text(path));
     std::string line;
     std::getline(file, line); // the headings
     while (std::getline(file, line)) {
@@ -146,9 +147,15 @@ std::string state_name(int tcp_state) {
     return index < names.size() ? names.at(index) : "?";
 }
 
+// Not with a stream: that throws when a process ends between the opening and the reading.
 std::string file_text(const std::string& path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
+    const OwnedFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
+    std::array<char, 16'384> piece;
+    ssize_t count = 0;
+    while (file.is_open() && (count = ::read(file.get(), piece.data(), piece.size())) > 0)
+        text.append(piece.data(), static_cast<std::size_t>(count));
+    return text;
 }
 
 std::vector<Process> all_processes() {
@@ -162,16 +169,20 @@ std::vector<Process> all_processes() {
 }
 
 std::vector<Process> tree_of(pid_t root) {
-    std::vector<Process> others = all_processes();
+    const std::vector<Process> all = all_processes();
     std::vector<Process> tree;
+    std::vector<pid_t> parents;
     const auto take = [&](auto belongs) {
-        const auto rest = std::stable_partition(others.begin(), others.end(), belongs);
-        tree.insert(tree.end(), others.begin(), rest);
-        others.erase(others.begin(), rest);
+        for (const Process& process : all) {
+            if (!belongs(process)) continue;
+            tree.push_back(process);
+            parents.push_back(process.pid);
+        }
     };
     take([&](const Process& process) { return process.pid == root; });
-    for (std::size_t i = 0; i < tree.size(); ++i) {
-        const pid_t parent = tree[i].pid;
+    while (!parents.empty()) {
+        const pid_t parent = parents.back();
+        parents.pop_back();
         take([&](const Process& process) { return process.parent == parent; });
     }
     return tree;

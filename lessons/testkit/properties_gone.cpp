@@ -96,7 +96,7 @@ std::string signal_storm(const Ground& ground) {
     }
     over = true;
     storm.get();
-    return "exact answers through " + counted(static_cast<std::size_t>(rounds * 5), "signal");
+    return "exact answers through " + counted(static_cast<std::size_t>(rounds) * 5, "signal");
 }
 
 std::string descriptors_return(const Ground& ground) {
@@ -131,6 +131,7 @@ std::string no_zombies(const Ground& ground) {
     before.zombies = 0;
     for (int burst = 0; burst < 4; ++burst) {
         std::vector<Caller> callers;
+        callers.reserve(50);
         for (int i = 0; i < 50; ++i)
             callers.push_back(server.call(std::to_string(i)));
         for (Caller& caller : callers)

@@ -132,6 +132,7 @@ std::string exact_count(const Ground& ground) {
     constexpr int at_a_time = 50;
     Server server = start(ground);
     std::vector<std::future<std::vector<int>>> countings;
+    countings.reserve(callers);
     for (int i = 0; i < callers; ++i)
         countings.push_back(std::async(std::launch::async, [&server, i] {
             Caller caller = greeted(server, std::to_string(i), {.within = 20s});

@@ -5,7 +5,6 @@
 #include "launch.hpp"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,13 +15,12 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <set>
 #include <system_error>
 #include <thread>
 
 namespace {
-
-constexpr auto a_moment = std::chrono::milliseconds(10); // between two looks at /proc
 
 // The servers of this test process: children that must be left to their Server.
 std::mutex servers_mutex;
@@ -48,53 +46,12 @@ std::string spelled_command(const std::vector<std::string>& words) {
     return text;
 }
 
-// The last lines of a log, each behind a bar.
-std::string tail(const std::string& log) {
-    constexpr std::size_t most = 30;
-    std::size_t from = log.size();
-    if (from > 0 && log.back() == '\n') --from;
-    for (std::size_t lines = 0; from > 0 && (log[from - 1] != '\n' || ++lines < most);)
-        --from;
-    std::string text;
-    for (std::size_t at = from; at < log.size();) {
-        const std::size_t end = std::min(log.find('\n', at), log.size());
-        text += "    | " + log.substr(at, end - at) + '\n';
-        at = end + 1;
-    }
-    return text;
-}
-
-// Breaks a sentence into lines of at most 100 characters.
-std::string wrapped(const std::string& sentence) {
-    constexpr std::size_t longest = 96;
-    std::string text;
-    std::string_view rest = sentence;
-    while (rest.size() > longest) {
-        const std::size_t space = rest.rfind(' ', longest);
-        if (space == std::string_view::npos) break;
-        text += "    " + std::string(rest.substr(0, space)) + '\n';
-        rest.remove_prefix(space + 1);
-    }
-    return text + "    " + std::string(rest) + '\n';
-}
-
-// Failures that leave the question why: there the server is looked at before it is killed.
-bool asks_why(Outcome outcome) {
-    static const std::set<Outcome> questions = {
-        Outcome::timeout_none,  Outcome::timeout_partial, Outcome::no_eof,   Outcome::send_blocked,
-        Outcome::refused,       Outcome::ignores_sigterm, Outcome::leak_fds, Outcome::leak_threads,
-        Outcome::leak_children, Outcome::leak_zombies,    Outcome::cpu_spin, Outcome::too_slow,
-        Outcome::check_timeout,
-    };
-    return questions.contains(outcome);
-}
+} // namespace
 
 bool is_crash(int wait_status) {
     return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGTERM &&
            WTERMSIG(wait_status) != SIGKILL && WTERMSIG(wait_status) != SIGINT;
 }
-
-} // namespace
 
 std::string spelled_end(int wait_status) {
     if (WIFSIGNALED(wait_status)) return "dies of " + signal_name(WTERMSIG(wait_status));
@@ -243,7 +200,7 @@ void Server::signal_all(int number) {
     story_.tell("server", "is sent " + signal_name(number), "with all its processes");
 }
 
-void Server::limit(int resource, rlim_t soft) {
+void Server::limit(int resource, rlim_t soft) const {
     const auto which = static_cast<__rlimit_resource>(resource);
     rlimit limit{};
     if (::prlimit(pid_, which, nullptr, &limit) == 0) {
@@ -306,84 +263,6 @@ void Server::hang_up_log() {
     story_.tell("server", "loses the readers of its output");
 }
 
-Counts Server::counts() {
-    Counts counts;
-    if (!alive()) return counts;
-    const std::vector<Process> stray = strays(); // and reaps those that are dead
-    counts.children = static_cast<int>(stray.size());
-    for (const Process& process : tree_of(pid_)) {
-        if (process.pid == pid_)
-            counts.threads = process.threads;
-        else if (process.state == 'Z')
-            ++counts.zombies;
-        else
-            ++counts.children;
-    }
-    counts.descriptors = descriptors_of(pid_);
-    return counts;
-}
-
-Memory Server::memory() {
-    Memory sum;
-    for (const Process& process : tree_of(pid_)) {
-        const Memory memory = memory_of(process.pid);
-        sum.resident += memory.resident;
-        sum.shared_out += memory.shared_out;
-    }
-    return sum;
-}
-
-Seconds Server::cpu_time() {
-    Seconds sum(0);
-    for (const Process& process : tree_of(pid_))
-        sum += Seconds(process.cpu);
-    return sum;
-}
-
-void Server::settle(const Counts& before, Seconds within) {
-    const Deadline deadline = patient(within);
-    Counts now = counts();
-    const auto settled = [&] {
-        return now.descriptors <= before.descriptors && now.threads <= before.threads &&
-               now.children <= before.children && now.zombies <= before.zombies;
-    };
-    while (!settled() && alive() && !deadline.passed()) {
-        std::this_thread::sleep_for(a_moment);
-        now = counts();
-    }
-    if (!alive()) fail(Outcome::exited, "the server was to settle");
-    if (settled()) {
-        story_.tell("server", "has settled");
-        return;
-    }
-    struct Row {
-        const char* name;
-        int before;
-        int now;
-        Outcome leak;
-    };
-    const std::vector<Row> rows = {
-        {"zombies", before.zombies, now.zombies, Outcome::leak_zombies},
-        {"children", before.children, now.children, Outcome::leak_children},
-        {"threads", before.threads, now.threads, Outcome::leak_threads},
-        {"fds", before.descriptors, now.descriptors, Outcome::leak_fds},
-    };
-    std::string table = "                 before   after\n";
-    for (const Row& row : rows) {
-        std::array<char, 64> line{};
-        std::snprintf(line.data(), line.size(), "      %-8s %8d %7d\n", row.name, row.before,
-                      row.now);
-        table += line.data();
-    }
-    const auto worst =
-        std::find_if(rows.begin(), rows.end(), [](const Row& row) { return row.now > row.before; });
-    fail(worst->leak,
-         std::string("the server has ") + std::to_string(worst->now) + ' ' + worst->name +
-             " where it had " + std::to_string(worst->before) + ", " + spelled(within) +
-             " after its callers left",
-         table);
-}
-
 void Server::know(int local_port, const std::string& name) {
     const std::lock_guard lock(mutex_);
     callers_[local_port] = name;
@@ -392,54 +271,6 @@ void Server::know(int local_port, const std::string& name) {
 std::map<int, std::string> Server::known_callers() const {
     const std::lock_guard lock(mutex_);
     return callers_;
-}
-
-void Server::throw_told(Outcome outcome, const std::string& sentence, const std::string& shown,
-                        const std::string& why) {
-    const std::optional<int> end = ended();
-    const int signal = end && WIFSIGNALED(*end) ? WTERMSIG(*end) : 0;
-    const std::string code = code_of(outcome, signal);
-    std::string told = sentence + "  (" + code + ")\n\n" + story_.so_far();
-    if (!shown.empty()) told += '\n' + shown;
-    if (!why.empty()) {
-        std::array<char, 64> line{};
-        std::snprintf(line.data(), line.size(), "\n  Why (seen from outside, at t=%.3f):\n",
-                      story_.now());
-        told += line.data() + why;
-    }
-    const std::string log = output_ ? output_->log() : "";
-    if (!log.empty()) told += "\n  The server's standard error ends:\n" + tail(log);
-    throw Unexpected(outcome, code, sentence, told);
-}
-
-void Server::fail(Outcome outcome, const std::string& sentence, const std::string& shown,
-                  const Caller* asking) {
-    // The kernel closes a dying process's sockets before it can be waited for: give it a moment.
-    if (outcome == Outcome::eof_early || outcome == Outcome::reset || outcome == Outcome::refused)
-        wait_ended(patient(std::chrono::milliseconds(300)));
-    const std::optional<int> end = ended();
-    if (end) output_->stop();
-    if (const auto report = output_->report(); report && !report_is_asked_for_) {
-        report_is_told_ = end_is_told_ = true;
-        throw_told(report->outcome, "a sanitizer reports: " + report->line + "; and " + sentence,
-                   shown, "");
-    }
-    const bool as_asked = end_is_asked_for_ || (told_to_stop_ && end && !is_crash(*end));
-    if (end && !as_asked) {
-        end_is_told_ = true;
-        throw_told(is_crash(*end) ? Outcome::crash : Outcome::exited,
-                   "the server " + spelled_end(*end) + "; " + sentence, shown, "");
-    }
-    std::string why;
-    if (!end && asks_why(outcome)) {
-        const Evidence evidence =
-            look({pid_, port_, known_callers(), asking != nullptr ? asking->name() : "",
-                  asking == nullptr || asking->is_reading()});
-        for (const std::string& line : explain(evidence))
-            why += wrapped(line);
-        if (why.empty()) why = "    I can't tell. This is what /proc shows:\n" + table(evidence);
-    }
-    throw_told(outcome, sentence, shown, why);
 }
 
 // Processes that the server left to us: children of ours that are nobody's server and carry its
@@ -472,7 +303,7 @@ void Server::clean_up() {
         for (const Process& process : left)
             ::kill(process.pid, SIGKILL);
         if (ended() && left.empty()) break;
-        wait_ended(Deadline(a_moment));
+        wait_ended(Deadline(std::chrono::milliseconds(10)));
     }
     if (output_) output_->stop();
     const std::lock_guard lock(servers_mutex);
@@ -493,9 +324,9 @@ Server::~Server() noexcept(false) {
 }
 
 Caller Server::call(const std::string& name) {
-    return Caller(*this, name);
+    return {*this, name};
 }
 
 Caller Server::call(const std::string& name, const CallerOptions& options) {
-    return Caller(*this, name, options);
+    return {*this, name, options};
 }

@@ -66,8 +66,8 @@ public:
     Caller call(const std::string& name, const CallerOptions& options);
 
     void signal(int number);
-    void signal_all(int number);           // to its whole process group
-    void limit(int resource, rlim_t soft); // prlimit(2) on the running server
+    void signal_all(int number);                 // to its whole process group
+    void limit(int resource, rlim_t soft) const; // prlimit(2) on the running server
 
     // Its exit status, or 128 + the signal it died of, as a shell has it.
     int wait_exit(Seconds within = std::chrono::seconds(5));
@@ -84,8 +84,8 @@ public:
     int threads() { return counts().threads; }
     int children() { return counts().children; }
     int zombies() { return counts().zombies; }
-    Memory memory();    // in bytes, over the tree
-    Seconds cpu_time(); // over the tree
+    Memory memory() const;    // in bytes, over the tree
+    Seconds cpu_time() const; // over the tree
 
     // Waits until nothing is more than it was `before`.
     void settle(const Counts& before, Seconds within = std::chrono::seconds(2));
@@ -136,6 +136,9 @@ private:
     std::atomic<bool> report_is_told_ = false;
     std::atomic<bool> told_to_stop_ = false;
 };
+
+// Whether it died of a signal that nobody sends to end a program.
+bool is_crash(int wait_status);
 
 // "exits with status 3", "dies of SIGSEGV"
 std::string spelled_end(int wait_status);

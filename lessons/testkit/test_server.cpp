@@ -84,7 +84,7 @@ struct Fault {
 };
 
 const std::vector<Fault> faults = {
-    {"never listens", hello, "no_listen", {"within 0.5 s", "no listening socket", "pause"}},
+    {"never listens", hello, "no_listen", {"within 0.", "no listening socket", "pause"}},
     {"says nothing", hello, "no_listen", {"It does listen, on port", "flushed"}},
     {"says something else", hello, "no_listen", {"the first line", "hello, world"}},
     {"exits at once",
@@ -106,7 +106,7 @@ const std::vector<Fault> faults = {
      hello,
      "wrong_bytes",
      {"got   5a 65 6c", "want  68 65 6c", "^^ first difference at byte 0"}},
-    {"says too much", hello_and_end, "extra_bytes", {"received \"and more\\n\" more"}},
+    {"says too much", hello_and_end, "extra_bytes", {R"(received "and more\n" more)"}},
     {"ends early", hello, "eof:early", {"but the server ended the stream"}},
     {"never closes", hello_and_end, "no_eof", {"fd 4 is in CLOSE_WAIT", "has not called close()"}},
     {"resets", hello_and_end, "reset", {"but the server reset the connection"}},
@@ -126,7 +126,6 @@ const std::vector<Fault> faults = {
      settle,
      "leak:zombies",
      {"5 children have ended", "zombies         0       5"}},
-    {"leaves a child", stop, "pass", {}}, // nobody left yet: the child comes after the caller
     {"races", hello, "sanitizer:data-race", {"a sanitizer reports: WARNING: ThreadSanitizer"}},
     {"spoils the heap", hello, "sanitizer:heap", {"heap-use-after-free"}},
     {"leaks memory", stop, "sanitizer:leak", {"detected memory leaks"}},
@@ -213,6 +212,7 @@ TEST_CASE("a hang with two callers says who keeps the server") {
 TEST_CASE("a helper thread's broken expectation reaches the test") {
     Server server({faulty(), "swaps a byte"});
     std::vector<std::future<void>> talks;
+    talks.reserve(4);
     for (int i = 0; i < 4; ++i)
         talks.push_back(std::async(std::launch::async, [&server, i] {
             Caller caller = server.call(std::to_string(i));

@@ -1,0 +1,95 @@
+// What a server uses, and whether it gives it back.
+#include "server.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <iterator>
+#include <thread>
+
+Counts Server::counts() {
+    Counts counts;
+    if (!alive()) return counts;
+    const std::vector<Process> stray = strays(); // and reaps those that are dead
+    counts.children = static_cast<int>(stray.size());
+    for (const Process& process : tree_of(pid_)) {
+        if (process.pid == pid_)
+            counts.threads = process.threads;
+        else if (process.state == 'Z')
+            ++counts.zombies;
+        else
+            ++counts.children;
+    }
+    counts.descriptors = descriptors_of(pid_);
+    return counts;
+}
+
+Memory Server::memory() const {
+    Memory sum;
+    for (const Process& process : tree_of(pid_)) {
+        const Memory memory = memory_of(process.pid);
+        sum.resident += memory.resident;
+        sum.shared_out += memory.shared_out;
+    }
+    return sum;
+}
+
+Seconds Server::cpu_time() const {
+    Seconds sum(0);
+    for (const Process& process : tree_of(pid_))
+        sum += Seconds(process.cpu);
+    return sum;
+}
+
+namespace {
+
+struct Count {
+    const char* name;
+    int before;
+    int now;
+    Outcome leak;
+};
+
+// The worst first: who leaves zombies leaks other things, too.
+std::array<Count, 4> compared(const Counts& before, const Counts& now) {
+    return {{
+        {"zombies", before.zombies, now.zombies, Outcome::leak_zombies},
+        {"children", before.children, now.children, Outcome::leak_children},
+        {"threads", before.threads, now.threads, Outcome::leak_threads},
+        {"fds", before.descriptors, now.descriptors, Outcome::leak_fds},
+    }};
+}
+
+std::string table(const std::array<Count, 4>& counts) {
+    std::string text = "                 before   after\n";
+    for (const Count& count : counts) {
+        std::array<char, 64> line{};
+        std::snprintf(line.data(), line.size(), "      %-8s %8d %7d\n", count.name, count.before,
+                      count.now);
+        text += line.data();
+    }
+    return text;
+}
+
+} // namespace
+
+void Server::settle(const Counts& before, Seconds within) {
+    const Deadline deadline = patient(within);
+    while (alive()) {
+        const auto all = compared(before, counts());
+        const auto* const worst = std::find_if(
+            all.begin(), all.end(), [](const Count& count) { return count.now > count.before; });
+        if (worst == all.end()) {
+            story_.tell("server", "has settled");
+            return;
+        }
+        if (deadline.passed())
+            fail(worst->leak,
+                 "the server has " + std::to_string(worst->now) + ' ' + worst->name +
+                     " where it had " + std::to_string(worst->before) + ", " + spelled(within) +
+                     " after its callers left",
+                 table(all));
+        std::this_thread::sleep_for(std::chrono::milliseconds(10)); // between two looks at /proc
+    }
+    fail(Outcome::exited, "the server was to settle");
+}

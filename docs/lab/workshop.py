@@ -19,6 +19,9 @@ from lessons import Server
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
 FOLDERS = {"plain": "build", "asan": "build-asan", "tsan": "build-tsan"}
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}  # the verdicts of Meson that are no failure
+MESONS_COUNT = re.compile(
+    r"(Ok|Expected Fail|Fail|Unexpected Pass|Skipped|Timeout): +\d+ *$|Full log written to "
+)
 SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 
 
@@ -44,15 +47,16 @@ def child(command: list[str], **options: Any) -> Iterator["subprocess.Popen[str]
 def quietly(title: str, command: list[str]) -> tuple[bool, str]:
     """Runs a command to its end, and gives its success and all that it said."""
     said = []
+    at_terminal = sys.stdout.isatty()
+    print(f"{title} ...", end="" if at_terminal else "\n", flush=True)
     with child(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         assert process.stdout
         for line in process.stdout:
             said.append(line)
-            if sys.stdout.isatty() and line.startswith("["):
+            if at_terminal and line.startswith("["):
                 print(f"\r{title} {line.split(']')[0]}]", end="", flush=True)
         succeeded = process.wait() == 0
-    if sys.stdout.isatty():
-        print("\r\033[K", end="", flush=True)
+    print(end="\r\033[K" if at_terminal else "", flush=True)
     return succeeded, "".join(said)
 
 
@@ -64,11 +68,10 @@ def build(kind: str, yes: bool, *targets: str) -> Path:
     with (NOTES / "building").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time; the kernel gives it back when we end
         if not made_here(folder):
-            print(f"Setting up {folder.name}/ ...", flush=True)
             setup = [tool("meson"), "setup", str(folder), str(ROOT)]
             setup += [f"-Db_sanitize={SANITIZERS[kind]}"] if kind in SANITIZERS else []
             setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
-            succeeded, said = quietly("Setting up", setup)
+            succeeded, said = quietly(f"Setting up {folder.name}/", setup)
             if not succeeded:
                 raise Stop(f"Meson could not set up {folder.name}/:\n{first_error(said)}", 3)
         command = [tool("ninja"), "-C", str(folder), *targets]
@@ -138,11 +141,20 @@ def known_tests(folder: Path) -> tuple[set[str], dict[str, list[str]]]:
 
 
 def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
-    """Runs `meson test`, and counts the verdicts in the log that it writes."""
+    """Runs `meson test`, and counts the verdicts in the log that it writes. Meson's own count is
+    left out: it knows of one build, and ours comes at the very end."""
     log = folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
-    command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild"]
-    with child([*command, "--print-errorlogs", *selection], stdin=subprocess.DEVNULL) as tests:
+    command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
+    with child([*command, *selection], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as tests:
+        assert tests.stdout
+        gap = ""
+        for line in tests.stdout:
+            if not line.strip() or MESONS_COUNT.match(line):
+                gap = "\n"
+            else:
+                print(gap + line, end="", flush=True)
+                gap = ""
         code = tests.wait()
     lines = log.read_text().splitlines() if log.exists() else []
     verdicts = Counter(json.loads(line)["result"] for line in lines)

@@ -34,7 +34,7 @@ bool accepts(const Thread& thread) {
     return thread.call == "accept";
 }
 bool spins(const Evidence& evidence) {
-    return evidence.cpu > busy || evidence.running;
+    return evidence.cpu > busy || evidence.spinning;
 }
 
 const Thread* find(const Evidence& evidence, const std::function<bool(const Thread&)>& wanted) {
@@ -210,26 +210,27 @@ double cpu_of(const std::vector<Process>& tree) {
     return seconds;
 }
 
-bool runs(const Process& process) {
-    const std::vector<Thread> threads = threads_of(process.pid);
-    return std::any_of(threads.begin(), threads.end(),
-                       [](const Thread& thread) { return thread.state == 'R'; });
+// How long each thread ran or wanted to: on a loaded machine a busy loop gets only its part of a
+// processor, and waits for the rest.
+std::map<pid_t, double> eager_times(const std::vector<Process>& tree) {
+    std::map<pid_t, double> times;
+    for (const Process& process : tree)
+        for (const Thread& thread : threads_of(process.pid))
+            times[thread.tid] = thread.eager;
+    return times;
 }
 
-// Looks several times over 0.3 s: how busy is the tree, and does it run whenever we look?
 void measure_cpu(pid_t server, Evidence& evidence) {
-    constexpr int looks = 6;
     const auto begin = Clock::now();
-    const double before = cpu_of(tree_of(server));
-    int times_running = 0;
-    for (int i = 0; i < looks; ++i) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-        const std::vector<Process> tree = tree_of(server);
-        times_running += std::any_of(tree.begin(), tree.end(), runs);
-        evidence.cpu = (cpu_of(tree) - before) / Seconds(Clock::now() - begin).count();
-    }
-    // On a loaded machine a busy loop gets only its part of a processor.
-    evidence.running = times_running == looks && evidence.cpu > 0.3;
+    const std::vector<Process> before = tree_of(server);
+    std::map<pid_t, double> eager_before = eager_times(before);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300)); // what passes meanwhile counts
+    const std::vector<Process> after = tree_of(server);
+    const double time = Seconds(Clock::now() - begin).count();
+    evidence.cpu = (cpu_of(after) - cpu_of(before)) / time;
+    for (const auto& [tid, eager] : eager_times(after))
+        if (eager_before.contains(tid) && eager - eager_before[tid] > busy * time)
+            evidence.spinning = true;
 }
 
 void add_connections(const Question& question, Evidence& evidence) {

@@ -27,9 +27,9 @@ struct Evidence {
     std::vector<Thread> threads; // of the whole tree
     int processes = 0;           // living
     int zombies = 0;
-    double cpu = 0;       // share of one processor
-    bool running = false; // some thread ran at every look
-    std::string asking;   // the caller who waits; empty when none does
+    double cpu = 0;        // share of one processor
+    bool spinning = false; // some thread ran all the time, or wanted to
+    std::string asking;    // the caller who waits; empty when none does
     bool asking_reads = true;
 };
 

@@ -194,7 +194,11 @@ std::vector<Thread> threads_of(pid_t pid) {
         const std::string folder = place(pid, "task/") + std::to_string(tid);
         Process as_process;
         if (!parse_stat(file_text(folder + "/stat"), as_process)) continue;
-        Thread thread{pid, tid, as_process.state, "", -1};
+        Thread thread{pid, tid, as_process.state, 0, "", -1};
+        double ran = 0; // nanoseconds
+        double waited = 0;
+        if (std::istringstream(file_text(folder + "/schedstat")) >> ran >> waited)
+            thread.eager = (ran + waited) / 1e9;
         if (thread.state != 'Z') parse_call(file_text(folder + "/syscall"), thread);
         threads.push_back(thread);
     }

@@ -21,6 +21,7 @@ struct Thread {
     pid_t pid = 0;
     pid_t tid = 0;
     char state = '?';
+    double eager = 0; // seconds that it ran, or was ready to and waited for a processor
     std::string call;
     int fd = -1; // the call's first argument, where that is a descriptor
 };

@@ -15,7 +15,7 @@ Connection connection(const std::string& caller, int fd, unsigned long unread) {
 }
 
 Thread inside(const std::string& call, int fd = -1, pid_t pid = server) {
-    return {pid, pid, 'S', call, fd};
+    return {pid, pid, 'S', 0, call, fd};
 }
 
 // A server with A on fd 4 and B, who asks.
@@ -98,7 +98,7 @@ TEST_CASE("what needs no caller who asks") {
     evidence.cpu = 0.95;
     CHECK(only_sentence(evidence).starts_with("The server is busy all the time"));
     evidence.cpu = 0.4; // on a loaded machine
-    evidence.running = true;
+    evidence.spinning = true;
     CHECK(only_sentence(evidence).starts_with("The server is busy all the time"));
 
     evidence = evidence_of(connection("caller B", 5, 0), {inside("accept", 3)});

@@ -162,7 +162,7 @@ std::optional<Fd> pick_up(const Fd& listener) {
     if (caller != -1) return Fd(caller);
     if (errno == EAGAIN || passes(errno)) return std::nullopt;
     if (!is_short_of_room(errno)) check(caller, "accept");
-    log_line(std::string("no room for a caller: ") + std::strerror(errno) + "; I wait a second");
+    log_line("no room for a caller: ", std::strerror(errno), "; I wait a second");
     ::sleep(1); // A signal wakes us.
     return std::nullopt;
 }
@@ -192,11 +192,11 @@ int main(int argc, char** argv) try {
             Connection(*caller, *service, options.idle_timeout).run();
             say_goodbye(*caller);
         } catch (const std::exception& error) {
-            log_line(std::string("lost a caller: ") + error.what());
+            log_line("lost a caller: ", error.what());
         }
     }
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {
-    log_line(std::string(argv[0]) + ": " + error.what());
+    log_line(argv[0], ": ", error.what());
     return EXIT_FAILURE;
 }

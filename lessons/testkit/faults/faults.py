@@ -149,7 +149,8 @@ def run_soak(options: argparse.Namespace) -> int:
     for service in ("hotline", "echo"):
         complaints = soak(options.server, service, options.soak)
         bad += len(complaints)
-        print(*(f"BAD {service}: {complaint}" for complaint in complaints), sep="\n", end="")
+        for complaint in complaints:
+            print(f"BAD {service}: {complaint}")
         print(f"{service}: {options.soak} callers, {len(complaints)} complaints", flush=True)
     return 1 if bad else 0
 

@@ -100,10 +100,11 @@ def complaints_of_the_stop(server: Server) -> list[str]:
 
 def aftermath(server: Server, descriptors: float = math.inf) -> list[str]:
     """Nobody calls any more: it is at rest, it holds nothing, and it obeys SIGTERM."""
+    complaints = []
+    idle = server.load(0.1)
     if server.ended(0):
         return [f"it {server.ending()}"]
-    complaints = []
-    if server.load(0.1) > BUSY and (load := server.load(0.5)) > BUSY:
+    if idle > BUSY and (load := server.load(0.5)) > BUSY:
         complaints.append(f"it spins: {load:.0%} of a core while nobody calls")
     if not wait_until(lambda: not server.zombies(), 1):
         complaints.append(f"{len(server.zombies())} zombies")
@@ -206,20 +207,21 @@ def day(trial: Trial, stage: Stage, folder: Path) -> Verdict:
         descriptors = math.inf if trial.call == "close" else server.descriptors()
         tracer = Tracer(server.pid, path, [trial.call], trial.inject)
         fates = play_day(server, trial.service, stage.column, tracer)
+        unserved = complaints_of_newcomer(server, trial.service)
+        ended = server.ended(1 if unserved or answer == EXIT else 0)
         log = Log(path)
         fired = len(log.fired())
-        if EXIT in answer and server.ended(1 if answer == EXIT else 0):
+        if ended and EXIT in answer:
             return Verdict(complaints_of_the_exit(server, trial.fault), fired > 0)
+        if ended:
+            return Verdict([f"it {server.ending()}"], fired > 0)
         if answer == EXIT:
             return Verdict(["it goes on with an error that cannot heal"], fired > 0)
-        if server.ended(0):
-            return Verdict([f"it {server.ending()}"], fired > 0)
 
         if fired and not log.hit_a_caller():
             answer = SERVE
-        complaints = complaints_of_callers(answer, fates, fired)
+        complaints = complaints_of_callers(answer, fates, fired) + unserved
         complaints += [f"it closes descriptor {number} again" for number in log.closed_again()]
-        complaints += complaints_of_newcomer(server, trial.service)
         return Verdict(complaints + aftermath(server, descriptors), fired > 0)
 
 
@@ -292,8 +294,6 @@ def preload(trial: Trial, stage: Stage, folder: Path) -> Verdict:
         fates = play_day(server, trial.service, stage.column, nullcontext())
         fates += [fate_of_newcomer(server, trial.service)]
         reported = report.read_text().splitlines() if report.exists() else []
-        if server.ended(0):
-            return Verdict([f"it {server.ending()}"], bool(reported))
         fates = [fate for fate in fates if fate.how != "served"]
         complaints = complaints_of_callers(trial.row.answer, fates, len(reported))
         complaints += [line for line in reported if line.startswith("second close")]
@@ -317,9 +317,9 @@ def play(trial: Trial, stage: Stage) -> Verdict:
             verdict = SCENES[trial.row.scene](trial, stage, Path(folder))
         except Unexpected as error:
             return Verdict([str(error)])
-    if verdict.fired or verdict.complaints or (trial.fault == "malloc" and trial.occurrence != "1"):
+    if verdict.fired or (trial.fault == "malloc" and trial.occurrence != "1"):
         return verdict
-    return Verdict(["the fault never came"])
+    return Verdict([*verdict.complaints, "the fault never came"])
 
 
 # ---- the rehearsal

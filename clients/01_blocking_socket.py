@@ -13,19 +13,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import fcntl
 import os
 import re
 import select
-import signal
 import sys
+import termios
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from types import FrameType
 
-from talk import PATTERN, Caller, HungUp, TalkError, WasReset
-from talk import address_text, caller_for, run, show, who_calls, whom_to_call
+from talk import PATTERN, Caller, HungUp, Parser, TalkError, WasReset
+from talk import address_text, caller_for, leave, run, show, who_calls, whom_to_call
 
 with contextlib.suppress(ImportError):
     import readline  # gives input() a history and arrow keys
@@ -58,11 +57,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[whom_to_call(), who_calls()],
-    )
+    parser = Parser(__doc__, whom_to_call(), who_calls())
     parser.add_argument(
         "--say", nargs="+", action="extend", metavar="LINE", help="say these lines, one by one"
     )
@@ -272,10 +267,6 @@ def span(seconds: float) -> str:
 # Where the lines come from
 
 
-class ServerLeft(Exception):
-    """The server has hung up, as it should, while we sat at the prompt."""
-
-
 def lines_to_say(words: list[str]) -> list[bytes]:
     return os.fsencode("\n".join(words)).split(b"\n")
 
@@ -297,19 +288,7 @@ def lines_of_pipe(talk: Conversation) -> Iterator[bytes]:
 
 
 def type_and_hear(talk: Conversation) -> None:
-    """At a terminal. While somebody types, the signal SIGIO says that something has come."""
-
-    def something_came(_number: int, _frame: FrameType | None) -> None:
-        while talk.screen.at_prompt and talk.caller.readable(0):
-            talk.hear()
-            if talk.over:
-                raise ServerLeft
-
-    signal.signal(signal.SIGIO, something_came)
-    line = talk.caller.line.fileno()
-    fcntl.fcntl(line, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
-    with contextlib.suppress(EOFError, ServerLeft):
+    with contextlib.suppress(EOFError):
         while not talk.over:
             talk.ask(os.fsencode(typed_line(talk)))
             if not talk.hear_in_time(talk.patience() if talk.greeted else LATE):
@@ -317,20 +296,51 @@ def type_and_hear(talk: Conversation) -> None:
 
 
 def typed_line(talk: Conversation) -> str:
-    """What is typed at the prompt. What has come before there was a prompt is shown first."""
     try:
-        talk.screen.at_prompt = True
-        os.kill(os.getpid(), signal.SIGIO)
-        print(CLEAR, end="", flush=True)
-        return input(PROMPT)
+        with Ear(talk):
+            return input(PROMPT)
     except (EOFError, KeyboardInterrupt):
         print()
         raise
-    except (ServerLeft, TalkError):
-        print(CLEAR, end="", flush=True)
-        raise
-    finally:
-        talk.screen.at_prompt = False
+
+
+class Ear:
+    """A second thread that hears what the server says while the first one sits at the prompt."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+        self._thread = threading.Thread(target=self._listen)
+        self._enough, self._no_more = os.pipe()
+        self._terminal = termios.tcgetattr(0)
+
+    def __enter__(self) -> None:
+        while self._talk.caller.readable(0) and not self._talk.over:
+            self._talk.hear()
+        self._talk.screen.at_prompt = True
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._no_more)
+        self._thread.join()
+        os.close(self._enough)
+        self._talk.screen.at_prompt = False
+
+    def _listen(self) -> None:
+        code, sentence = 0, ""
+        try:
+            while not self._talk.over:
+                if self._talk.caller.readable(0):
+                    self._talk.hear()
+                elif (
+                    self._enough in select.select([self._enough, self._talk.caller.line], [], [])[0]
+                ):
+                    return
+        except TalkError as error:
+            code, sentence = 1, str(error)
+        # The server has left, and nobody may ever press Enter: we leave in the other's stead.
+        print(CLEAR, end="")
+        termios.tcsetattr(0, termios.TCSADRAIN, self._terminal)
+        leave(code, sentence)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from talk import TalkError, run, whom_to_call
+from talk import Parser, TalkError, run, whom_to_call
 from timeline import Event, show_on_screen
 from transcript import transcript
 
@@ -314,11 +314,7 @@ def client_file(text: str) -> Path:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[whom_to_call()],
-    )
+    parser = Parser(__doc__, whom_to_call())
     parser.add_argument("scene", type=scene_name, help=", ".join(SCENES))
     parser.add_argument("--list", action="version", version=list_of_scenes(), help="the scenes")
     parser.add_argument(

@@ -27,7 +27,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
 PIECE = PATTERN * 2849  # about 64 KiB
@@ -104,11 +107,12 @@ class Caller:
         try:
             self._socket = self._reach()
         except OSError as error:
-            sentence = self._why_not_reached(error)
-            self._note("failed", why=sentence)
-            raise NotReached(sentence) from None
+            failure: TalkError = NotReached(self._why_not_reached(error))
+            if isinstance(error, ConnectionResetError):  # connected, and thrown away at once
+                failure = self._failure(error, "take the call")
+            self._note("failed", why=str(failure))
+            raise failure from None
         self.local = address_text(*self.line.getsockname()[:2])
-        self.peer = address_text(*self.line.getpeername()[:2])
         self._note("connected")
 
     def half_close(self) -> None:
@@ -254,6 +258,8 @@ class Caller:
                 if self._bind is not None:
                     candidate.bind((self._bind, 0))
                 candidate.connect(address)
+                # Not from getpeername(): a server that resets at once leaves nothing to ask.
+                self.peer = address_text(str(address[0]), int(address[1]))
                 return candidate
             except OSError as error:
                 candidate.close()
@@ -377,6 +383,21 @@ def address_text(host: str, port: int) -> str:
 # The options that all clients understand
 
 
+class Parser(argparse.ArgumentParser):
+    """A program's docstring is its help, and who cannot print it says so."""
+
+    def __init__(self, doc: str | None, *parents: argparse.ArgumentParser) -> None:
+        super().__init__(
+            description=doc,
+            epilog="Exit code: 0: it went well, 1: it did not, 2: wrong usage, 130: Ctrl-C.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=parents,
+        )
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        print(self.format_help(), end="", file=file)
+
+
 def whom_to_call() -> argparse.ArgumentParser:
     """The options that say where the server is; a parent for an argument parser."""
     parent = argparse.ArgumentParser(add_help=False)
@@ -487,12 +508,12 @@ def run(main: Callable[[], int]) -> NoReturn:
         code = 1  # whoever read our output has left; there is nobody to tell
     except OSError as error:
         code, sentence = 1, f"cannot write {error.filename or 'what we heard'}: {error.strerror}"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave(code, sentence)
 
 
 def leave(code: int, sentence: str = "") -> NoReturn:
     """Ends the process without the interpreter's last look at an output that may be gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         if sys.stdout is not None:
             sys.stdout.flush()

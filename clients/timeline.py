@@ -9,7 +9,6 @@ that every client writes with --log.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -18,11 +17,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from talk import TalkError, run
+from talk import Parser, TalkError, run
 
 Event = dict[str, Any]
 
-NOTICEABLE = 0.15  # seconds; a shorter wait is no wait to somebody who looks at the drawing
+NOTICEABLE = 0.25  # seconds; a shorter wait is no wait to somebody who looks at the drawing
 NARROWEST = 60
 
 # kind of time: (its sign, the same in ASCII, colour, what the legend says)
@@ -57,7 +56,8 @@ class Visit:
     called: float
     connected: float | None = None
     greeted: float | None = None
-    answered: float | None = None  # for the first time
+    asking: str = ""  # what was said last
+    answered: bool = False
     ended: float = 0.0
     failed: bool = False
     spans: list[Span] = field(default_factory=list)
@@ -95,22 +95,34 @@ def visits(events: Iterable[Event]) -> list[Visit]:
 
 
 def note(visit: Visit, time: float, do: str, event: Event) -> None:
-    state = {"connected": "queue", "sent": "asked", "received": "silent"}.get(do)
+    visit.ended = time
     if do == "connected":
         visit.connected = time
-    elif do == "received" and event["text"].startswith("Welcome to ") and not visit.greeted:
-        visit.greeted = time
-    elif do == "received" and visit.answered is None:
-        visit.answered = time
+        enter(visit, "queue", time)
     elif do == "failed":
         visit.failed = True
-    elif do == "sent" and visit.greeted is None:
-        state = None  # said into the queue: it is still the queue that the caller waits in
-    if state and (not visit.spans or visit.spans[-1].kind != state):
+    elif do == "sent":
+        visit.asking = event["text"]
+        if visit.greeted is not None:  # otherwise it is still the queue that the caller waits in
+            enter(visit, "asked", time)
+    elif do == "received" and not is_part(event, visit.asking):
+        if visit.greeted is None and event["text"].startswith("Welcome to "):
+            visit.greeted = time
+        else:
+            visit.answered = True
+        enter(visit, "silent", time)
+
+
+def is_part(event: Event, asking: str) -> bool:
+    """Some of the bytes of `big`; the answer is not over."""
+    return asking.startswith("big ") and not event["text"].endswith("\\n")
+
+
+def enter(visit: Visit, kind: str, time: float) -> None:
+    if not visit.spans or visit.spans[-1].kind != kind:
         if visit.spans:
             visit.spans[-1].end = time
-        visit.spans.append(Span(state, time, time))
-    visit.ended = time
+        visit.spans.append(Span(kind, time, time))
 
 
 # The picture
@@ -128,7 +140,7 @@ def draw(
     length = max(max(visit.ended for visit in seen) - start, 0.001)
     names = list(dict.fromkeys(visit.who for visit in seen))
     label = max(map(len, names)) + 2
-    columns = max(width, NARROWEST) - label - 1
+    columns = max(width, NARROWEST) - label - 2
     picture = [" " * label + scale(length, columns)]
     for name in names:
         mine = [visit for visit in seen if visit.who == name]
@@ -146,7 +158,8 @@ class Pen:
         return f"\x1b[{look[2]}m{sign}\x1b[0m" if self._colour and look[2] else sign
 
     def lane(self, mine: list[Visit], start: float, per_second: float, columns: int) -> str:
-        cells = [" "] * (columns + 1)
+        cells = [" "] * (columns + 2)
+        asked = self.sign(LOOKS["asked"])
 
         def column(time: float) -> int:
             return min(int((time - start) * per_second), columns)
@@ -157,7 +170,10 @@ class Pen:
                 if span.kind == "asked" or span.length * per_second > 0.5:
                     for cell in range(column(span.start), column(span.end) + 1):
                         cells[cell] = self.sign(LOOKS[span.kind])
-            cells[column(visit.ended)] = self.sign(ENDS["failed" if visit.failed else "closed"])
+            end = column(visit.ended)
+            cells[end + (cells[end] == asked)] = self.sign(
+                ENDS["failed" if visit.failed else "closed"]
+            )
         return "".join(cells)
 
     def legend(self, seen: list[Visit], width: int) -> list[str]:
@@ -295,9 +311,7 @@ def show_on_screen(events: Iterable[Event]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(__doc__)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="what a client wrote with --log")
     show_on_screen(read_logs(parser.parse_args().logs))
     return 0

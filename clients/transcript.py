@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from timeline import Event, Visit, busy_with, is_long, visits
+from timeline import Event, Visit, busy_with, is_long, is_part, visits
 
 CHANGING = [
     (r"\bpid \d+", "pid P"),
@@ -57,12 +57,15 @@ def conversation(events: list[Event]) -> list[str]:
     for event in events:
         text = str(event.get("text", ""))
         # The bytes of `big` come in as many pieces as the caller likes; their number is the news.
-        if event["do"] == "received" and asked.startswith("big ") and is_payload(event):
+        if event["do"] == "received" and is_part(event, asked):
             payload += int(event["bytes"])
             continue
         if payload:
-            lines.append(f"  < {payload - 1:,} bytes and a newline")
+            newline = event["do"] == "received" and text == "\\n"
+            lines.append(f"  < {payload:,} bytes" + (" and a newline" if newline else ""))
             payload = 0
+            if newline:
+                continue
         if event["do"] == "sent":
             asked = text
             lines += [f"  > {line}" for line in lines_in(event)]
@@ -75,10 +78,6 @@ def conversation(events: list[Event]) -> list[str]:
         elif event["do"] in DEEDS:
             lines.append(f"  - {event['who']} {DEEDS[event['do']]}")
     return lines
-
-
-def is_payload(event: Event) -> bool:
-    return not event["text"].endswith("\\n") or event["text"] == "\\n"
 
 
 def lines_in(event: Event) -> list[str]:

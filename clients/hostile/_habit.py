@@ -7,7 +7,7 @@ import ipaddress
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +19,7 @@ from talk import TalkError as TalkError
 from talk import WasReset as WasReset
 from talk import caller_for as caller_for
 from talk import checksum_of_pattern as checksum_of_pattern
-from talk import run, seconds, who_calls, whom_to_call
+from talk import Parser, run, seconds, who_calls, whom_to_call
 from talk import show as show
 
 
@@ -49,11 +49,7 @@ def live(habit: Callable[[argparse.Namespace], str], doc: str, **defaults: float
 
 
 def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=doc,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[whom_to_call(), who_calls()],
-    )
+    parser = Parser(doc, whom_to_call(), who_calls())
     bounds = parser.add_argument_group("bounds")
     what: dict[str, tuple[Callable[[str], float], float, str]] = {
         "seconds": (seconds, 600.0, "for how long"),
@@ -107,6 +103,18 @@ def near(host: str, parser: argparse.ArgumentParser) -> str:
 
 
 # What a caller looks for
+
+
+def calls(options: argparse.Namespace, receive_buffer: int | None = None) -> Iterator[Caller]:
+    """One call after another. A server that was there for the first is there for all."""
+    for number in range(1, options.count + 1):
+        try:
+            with caller_for(options, receive_buffer) as caller:
+                yield caller
+        except NotReached as error:
+            if number == 1:
+                raise
+            raise Wrong(f"call {number} of {options.count} failed: {error}") from None
 
 
 def greeted(caller: Caller) -> Caller:

@@ -8,20 +8,18 @@ caller and nothing else.
 
 import argparse
 
-from _habit import Wrong, caller_for, greeted, live, next_caller
+from _habit import calls, greeted, live, next_caller
 
 
 def resetter(options: argparse.Namespace) -> str:
-    for number in range(options.count):
-        with caller_for(options, receive_buffer=65536) as caller:
-            greeted(caller)
-            caller.send(b"big %d\n" % options.bytes)
-            if not caller.readable(options.timeout):
-                raise Wrong(f"no answer to `big {options.bytes}` within {options.timeout:g} s")
-            if number % 2:
-                caller.vanish()
-            else:
-                caller.reset()
+    for number, caller in enumerate(calls(options, receive_buffer=65536)):
+        greeted(caller)
+        caller.send(b"big %d\n" % options.bytes)
+        caller.peek()
+        if number % 2:
+            caller.vanish()
+        else:
+            caller.reset()
     return f"I reset {options.count} connections in the middle of an answer; {next_caller(options)}"
 
 

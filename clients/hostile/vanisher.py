@@ -7,13 +7,12 @@ is not there any more, or an error such as ECONNABORTED. A right server goes on 
 
 import argparse
 
-from _habit import caller_for, live, next_caller
+from _habit import calls, live, next_caller
 
 
 def vanisher(options: argparse.Namespace) -> str:
-    for _ in range(options.count):
-        with caller_for(options) as caller:
-            caller.reset()
+    for caller in calls(options):
+        caller.reset()
     return f"I called {options.count} times and was gone at once; {next_caller(options)}"
 
 

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 
 PATTERN = b"abcdefghijklmnopqrstuvw"
 PATIENCE = 20.0  # seconds; a test that hangs ends by itself
@@ -82,14 +82,14 @@ def checksum(data: bytes) -> bytes:
     return b"%08x" % zlib.adler32(data)
 
 
-def lines(caller: socket.socket) -> Iterator[bytes]:
+def lines(caller: socket.socket) -> Generator[bytes, None, None]:
     """Whole lines; an unfinished one at the end of the stream counts. None is longer than 1,025
     bytes: more of it is left where it is."""
     kept = b""
     while True:
         while b"\n" in kept[:1026]:
             line, kept = kept.split(b"\n", 1)
-            if line.startswith(b"sink "):
+            if re.fullmatch(rb"sink \d{1,9}", line):
                 kept = yield from _sunk(caller, line, kept)
             else:
                 yield line
@@ -103,12 +103,12 @@ def lines(caller: socket.socket) -> Iterator[bytes]:
         kept += data
 
 
-def _sunk(caller: socket.socket, line: bytes, kept: bytes) -> Iterator[bytes]:
+def _sunk(caller: socket.socket, line: bytes, kept: bytes) -> Generator[bytes, None, bytes]:
     wanted = int(line.split()[1])
     while len(kept) < wanted:
         kept += caller.recv(65536)
     yield b"%b %b" % (line, checksum(kept[:wanted]))
-    return kept[wanted:]  # type: ignore[return-value]
+    return kept[wanted:]
 
 
 def hotline(caller: socket.socket) -> None:
@@ -140,8 +140,7 @@ def answer(line: bytes) -> bytes:
             return b"sunk " + text + b"\n"
         case b"say":
             return b"127.0.0.9:999: somebody else\nsaid\n"
-        case _:
-            return b"Do it again\n"
+    return b"Do it again\n"
 
 
 def hard_reset(caller: socket.socket) -> None:

@@ -65,6 +65,11 @@ TEST_CASE("each verb is answered") {
     CHECK(answers("sink 0\n0\n") == "sunk 0 00000001\n0000\n");
 }
 
+TEST_CASE("the checksum of the largest bytes does not overflow") {
+    CHECK(sum_of("Wikipedia") == "11e60398"); // The example that most texts use.
+    CHECK(sum_of(std::string(1'000'000, '\xff')) == "3843e1be");
+}
+
 TEST_CASE("what is no request is answered with Do it again") {
     const std::vector<std::string> wrong = {
         "",

@@ -10,7 +10,7 @@
 
 namespace {
 
-constexpr double busy = 0.9;
+constexpr double busy = 0.7;
 
 bool is_one_of(const std::string& call, std::initializer_list<const char*> calls) {
     return std::find(calls.begin(), calls.end(), call) != calls.end();

@@ -212,6 +212,7 @@ void Server::limit(int resource, rlim_t soft) const {
 
 int Server::exit_status() {
     end_is_asked_for_ = true;
+    output_->stop(); // its last words may still be on their way
     const int status = *ended();
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }

@@ -1,0 +1,78 @@
+// The contract, part L: the command line.
+#include "contract.hpp"
+
+#include <csignal>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A wrong option: status 2, a usage text on standard error, and nobody listens.
+void expect_usage(const Words& options) {
+    INFO("options: ", options.front(), " ", options.back());
+    Server server(command_with(options), {.ready = Ready::at_once});
+    CHECK(server.wait_exit(3s) == 2);
+    CHECK(server.log().find("usage: ") != std::string::npos);
+    CHECK(server.out().empty());
+}
+
+} // namespace
+
+TEST_CASE("L1: a port is a plain decimal number from 0 to 65535, the whole word of it") {
+    for (const std::string port :
+         {"", "abc", "-", "-1", "65536", "70000", "4294967297", "18446744073709551617",
+          "12345678901234567890123", "80x", "8080 90", "1e4", "0x1F90", "+80", " 80", "80 ", "8.0",
+          "8_0", "\xd9\xa8\xd9\xa0" /* 80 in Arabic digits */}) {
+        expect_usage({"--port", port});
+        expect_usage({"--port=" + port});
+    }
+}
+
+TEST_CASE("L2: an option that there is not, or without its value, or with words behind it") {
+    const std::vector<Words> wrong = {
+        {"--no-such-option"}, {"-p"},     {"-x"},        {"8080"},          {""},
+        {"--port"},           {"--host"}, {"--service"}, {"--help=yes"},    {"--port", "0", "90"},
+        {"--", "8080"},       {"echo"},   {"%s%n"},      {"--max-clients"}, {"--idle-timeout"},
+    };
+    for (const Words& options : wrong)
+        expect_usage(options);
+}
+
+TEST_CASE("L3: there are two services") {
+    for (const char* const service : {"", "gopher", "Echo", "echo ", "hotline,echo"})
+        expect_usage({"--service", service});
+}
+
+TEST_CASE("L3: seconds and numbers of callers") {
+    for (const char* const seconds :
+         {"", "abc", "-1", "nan", "inf", "1s", "1,5", "1 2", "0x10", "99999999999999999999"})
+        expect_usage({"--idle-timeout", seconds});
+    for (const char* const number : {"", "abc", "-1", "1.5", "+2", "99999999999999999999"})
+        expect_usage({"--max-clients", number});
+}
+
+TEST_CASE("L4: what is right is taken") {
+    Server server = start(Service::echo, {"--port", "0", "--host", "127.0.0.1", "--idle-timeout",
+                                          "2.5", "--max-clients", "1000"});
+    expect_well(server, Service::echo);
+    Server same = start(Service::echo, {"--port=0", "--idle-timeout=0", "--max-clients=0"});
+    expect_well(same, Service::echo);
+    Server twice = start(Service::hotline, {"--service", "echo"}); // the last word counts
+    expect_well(twice, Service::echo);
+}
+
+TEST_CASE("L5: --help is answered on standard output") {
+    Server server(command_with({"--help"}), {.ready = Ready::at_once});
+    CHECK(server.wait_exit(3s) == 0);
+    CHECK(server.log().empty());
+    for (const char* const option :
+         {"usage: ", "--port", "--host", "--service", "--idle-timeout", "--max-clients", "--help"})
+        CHECK_MESSAGE(server.out().find(option) != std::string::npos, option);
+}
+
+TEST_CASE("L6: help that cannot be written is a failure") {
+    Words command = command_with({"--help"});
+    command.insert(command.begin(), {"sh", "-c", "exec \"$@\" >/dev/full", "sh"});
+    Server server(command, {.ready = Ready::at_once});
+    CHECK(server.wait_exit(3s) != 0);
+}

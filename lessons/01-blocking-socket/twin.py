@@ -17,7 +17,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
 from hotline import Service, Switchboard, make_service
-from serving import PASSING, SHORT_OF_ROOM, StopFlag, listen_on, log_line, parse_options
+from serving import (
+    PASSING,
+    SHORT_OF_ROOM,
+    StopFlag,
+    fill_standard_streams,
+    listen_on,
+    log_line,
+    parse_options,
+)
 
 TICK = 0.25  # seconds that a call may sleep before we look around
 GRACE = 1.0  # seconds for the end, after SIGTERM and after goodbye
@@ -118,6 +126,7 @@ def pick_up(listener: socket.socket) -> socket.socket | None:
 
 
 def main() -> int:
+    fill_standard_streams()
     options = parse_options("Lesson 01, blocking socket: one caller after another.")
     stop = StopFlag()
     switchboard = Switchboard()

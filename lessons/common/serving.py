@@ -48,9 +48,31 @@ def seconds(text: str) -> float:
     return float(text)
 
 
+def fill_standard_streams() -> None:
+    """A program may be started without them: then a socket would get the number 0, 1 or 2."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def say(text: str) -> None:
+    """Writes to standard output at once, or ends the program (status 1)."""
+    try:
+        os.write(1, text.encode())
+    except OSError as error:
+        sys.exit(f"{sys.argv[0]}: cannot write to standard output: {error.strerror}")
+
+
+class Parser(argparse.ArgumentParser):
+    """One that notices when its help cannot be written."""
+
+    def print_help(self, file: object = None) -> None:
+        say(self.format_help())
+
+
 def parse_options(description: str) -> argparse.Namespace:
     """Reads the command line; ends the program for --help and for wrong options (status 2)."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = Parser(description=description)
     parser.add_argument(
         "--port",
         metavar="N",
@@ -105,10 +127,10 @@ def listen_on(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((number, port))
         listener.listen(socket.SOMAXCONN)
-        print("listening on {}:{}".format(*listener.getsockname()), flush=True)
     except OSError as error:
         why = error.strerror or "an address is four numbers, such as 127.0.0.1"
         sys.exit(f"{sys.argv[0]}: cannot listen on {host}:{port}: {why}")
+    say("listening on {}:{}\n".format(*listener.getsockname()))
     return listener
 
 
@@ -123,6 +145,9 @@ class StopFlag:
 
     def _set(self, _number: int, _frame: object) -> None:
         self.asked = True
+        # Once is enough. At its end Python forgets our handler, and one more would kill us then.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
 
     def end_of_grace(self, grace: float) -> float:
         """The moment (time.monotonic) by which we are gone, from the first time it is asked."""

@@ -16,7 +16,7 @@ constexpr std::size_t much = 12 * mebibyte; // ... and the server
 
 // A caller with a bad habit; it goes on until it is told that it is over.
 struct Habit {
-    const char* name;
+    std::string name;
     Service service;
     std::function<void(Caller&, const std::atomic<bool>& over)> indulge;
 };

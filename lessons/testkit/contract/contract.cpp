@@ -19,7 +19,7 @@ Subject& subject() {
     return the_subject;
 }
 
-const char* name_of(Service service) {
+std::string name_of(Service service) {
     return service == Service::hotline ? "hotline" : "echo";
 }
 

@@ -26,7 +26,7 @@ Subject& subject();
 
 enum class Service { hotline, echo };
 inline constexpr std::array both_services = {Service::hotline, Service::echo};
-const char* name_of(Service service);
+std::string name_of(Service service);
 
 using Words = std::vector<std::string>;
 

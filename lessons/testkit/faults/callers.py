@@ -193,14 +193,14 @@ SERVICES = {
     "hotline": Service(
         question=b"0\n",
         answer=b"0000\n",
-        habits=(talker, resetter, half_closer, resetter, newcomer),
+        habits=(talker, resetter, resetter, half_closer, newcomer),
         newcomer=newcomer,
         greets=True,
     ),
     "echo": Service(
         question=b"hey",
         answer=b"hey",
-        habits=(echo_talker, echo_resetter, echo_resetter),
+        habits=(echo_talker, echo_resetter, echo_resetter, echo_talker),
         newcomer=echo_talker,
         greets=False,
     ),

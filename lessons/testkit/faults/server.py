@@ -9,7 +9,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -160,11 +161,11 @@ class Server:
         return (self.cpu() - before) / (time.monotonic() - start)
 
     def held(self) -> bool:
-        tasks = Path(f"/proc/{self.pid}/task").glob("*/stat")
-        try:
-            return any(task.read_text().rpartition(")")[2].split()[0] == "t" for task in tasks)
-        except OSError:
-            return False
+        """Whether strace keeps a thread of it from running now."""
+        tasks = (task for pid in self.session() for task in Path(f"/proc/{pid}/task").glob("*"))
+        return any(
+            read_proc(int(task.name), "stat").rpartition(")")[2][:2] == " t" for task in tasks
+        )
 
     def tracer(self) -> int:
         found = re.search(r"^TracerPid:\s*(\d+)", read_proc(self.pid, "status"), re.MULTILINE)
@@ -242,28 +243,42 @@ def why_not_traced() -> str:
         sleeper.wait()
 
 
+def whole_lines(text: str) -> Iterator[str]:
+    """The lines of a log. Where another thread came between, strace splits a call in two lines:
+    here it is one again."""
+    begun: dict[str, str] = {}
+    for line in text.splitlines():
+        task = line.partition(" ")[0]
+        if line.endswith(" <unfinished ...>"):
+            begun[task] = line.removesuffix(" <unfinished ...>")
+        elif " resumed>" in line:
+            yield begun.pop(task, "") + line.partition(" resumed>")[2]
+        else:
+            yield line
+
+
 class Log:
     """What strace wrote."""
 
     # 1234 close(4<socket:[5]>) = -1 EINTR (Interrupted system call) (INJECTED)
-    _CALL = re.compile(r"^(\d+) +(\w+)\((?:(\d+)<([^>]*)>)?", re.MULTILINE)
+    _CALL = re.compile(r"(\d+) +(\w+)\((?:(\d+)<([^>]*)>)?")
+    # Of a signal there is only its arrival.
+    _FIRED = re.compile(r"\((INJECTED|DELAYED)\)$|--- SIG(PIPE|CHLD|URG|WINCH) {.*SI_KERNEL")
 
     def __init__(self, path: Path) -> None:
-        self.text = path.read_text(errors="replace") if path.exists() else ""
+        text = path.read_text(errors="replace") if path.exists() else ""
+        self._lines = list(whole_lines(text))
 
     def fired(self) -> list[str]:
-        """The lines that say a fault was injected. Of a signal there is only its arrival."""
-        marks = re.compile(r"\((INJECTED|DELAYED)\)$|--- SIG(PIPE|CHLD|URG|WINCH) {.*SI_KERNEL")
-        return [line for line in self.text.splitlines() if marks.search(line)]
+        """The lines that say that a fault came."""
+        return [line for line in self._lines if self._FIRED.search(line)]
 
-    def calls(self) -> dict[str, int]:
+    def calls(self) -> Counter[str]:
         """Each call, and how often that thread made it that made it most often."""
-        by_task: dict[tuple[str, str], int] = {}
-        for task, call, _, _ in self._CALL.findall(self.text):
-            by_task[call, task] = by_task.get((call, task), 0) + 1
-        most: dict[str, int] = {}
-        for (call, _), count in by_task.items():
-            most[call] = max(most.get(call, 0), count)
+        made = Counter(call.group(1, 2) for line in self._lines if (call := self._CALL.match(line)))
+        most: Counter[str] = Counter()
+        for (_, name), count in made.items():
+            most[name] = max(most[name], count)
         return most
 
     def hit_a_caller(self) -> bool:
@@ -272,16 +287,15 @@ class Log:
         return any(not hit or not hit[4] or hit[4].startswith("socket:") for hit in hits)
 
     def closed_again(self) -> list[str]:
-        """Numbers that were closed once more after a close() that said it had failed. strace makes
-        none of those real, so the number cannot belong to somebody else yet."""
-        failed: set[str] = set()
+        """Descriptors that were closed once more after a close() that said it had failed. strace
+        skips that close(), so the number cannot have become another's in between."""
+        failed: set[tuple[str, ...]] = set()
         again: list[str] = []
-        for line in self.text.splitlines():
+        for line in self._lines:
             call = self._CALL.match(line)
-            if not call or call[2] != "close":
-                continue
-            if call[3] in failed:
-                again.append(call[3])
-            if line.endswith("(INJECTED)"):
-                failed.add(call[3])
+            if call and call[2] == "close":
+                if call.group(1, 3) in failed:
+                    again.append(call[3])
+                if line.endswith("(INJECTED)"):
+                    failed.add(call.group(1, 3))
         return again

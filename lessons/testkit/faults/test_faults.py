@@ -28,7 +28,7 @@ CAUGHT = {
     "ignores_short_writes": ("short:send=7:hotline", "was left hanging: "),
     "forgets_callers": ("recv:ENOMEM:2:hotline", "the talker was left hanging: "),
     "lives_on_bad_listener": ("accept:EBADF", "it goes on with an error that cannot heal"),
-    "leaves_a_child": ("shutdown", "of its processes are left behind"),
+    "leaves_a_child": ("shutdown", "processes of it are left behind"),
     "exits_in_silence": ("start:bind:EACCES", "it ended with status 1 and said nothing"),
 }
 

@@ -75,9 +75,9 @@ def says_the_reason(server: Server, fault: str) -> bool:
 
 def left_behind(server: Server) -> list[str]:
     """For a server that is gone: nothing of it may stay."""
-    if wait_until(lambda: not server.session(), 2):
+    if wait_until(lambda: not server.session(), STOP):
         return []
-    return [f"{len(server.session())} of its processes are left behind"]
+    return [f"after {STOP:.0f} s, processes of it are left behind: {server.session()}"]
 
 
 def complaints_of_the_exit(server: Server, fault: str) -> list[str]:
@@ -310,16 +310,19 @@ SCENES: dict[Scene, Callable[[Trial, Stage, Path], Verdict]] = {
 
 
 def play(trial: Trial, stage: Stage) -> Verdict:
-    """A fault that never came has proved nothing. That is bad, but for memory: when the fortieth
-    allocation fails, a server with thirty has answered all there is."""
-    with TemporaryDirectory(prefix="faults-") as folder:
-        try:
-            verdict = SCENES[trial.row.scene](trial, stage, Path(folder))
-        except Unexpected as error:
-            return Verdict([str(error)])
-    if verdict.fired or (trial.fault == "malloc" and trial.occurrence != "1"):
-        return verdict
-    return Verdict([*verdict.complaints, "the fault never came"])
+    """A fault that never came has proved nothing: a server may have been late with its call. Never
+    in three days is bad, but for memory: when the fortieth allocation is to fail, a server that
+    makes thirty has answered all there is."""
+    more_than_all = trial.fault == "malloc" and trial.occurrence != "1"
+    for _ in range(1 if more_than_all else 3):
+        with TemporaryDirectory(prefix="faults-") as folder:
+            try:
+                verdict = SCENES[trial.row.scene](trial, stage, Path(folder))
+            except Unexpected as error:
+                return Verdict([str(error)])
+        if verdict.fired:
+            return verdict
+    return verdict if more_than_all else Verdict([*verdict.complaints, "the fault never came"])
 
 
 # ---- the rehearsal

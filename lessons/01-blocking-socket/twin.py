@@ -136,16 +136,16 @@ def main() -> int:
             caller = pick_up(listener)
             if caller is None:
                 continue
-            with caller:
-                try:
+            try:
+                with caller:
                     caller.settimeout(TICK)
                     service = make_service(options.service, "blocking", caller, switchboard)
                     with closing(service):
                         Connection(caller, service, options.idle_timeout, stop).run()
                     late = stop.end_of_grace(GRACE) if stop.asked else time.monotonic() + GRACE
                     say_goodbye(caller, late)
-                except (OSError, TooLate) as error:
-                    log_line(f"lost a caller: {error}")
+            except (OSError, TooLate) as error:
+                log_line(f"lost a caller: {error}")
     return 0
 
 

@@ -19,6 +19,7 @@ PASSING = {
     errno.EPROTO,
     errno.ENOPROTOOPT,
     errno.EHOSTDOWN,
+    errno.ENONET,
     errno.EHOSTUNREACH,
     errno.EOPNOTSUPP,
     errno.ENETUNREACH,

@@ -175,7 +175,7 @@ def run_table(options: argparse.Namespace) -> int:
         chosen = [trial for trial in chosen if trial.row.scene is not Scene.PRELOAD]
     rehearsals: dict[str, Rehearsal] = {}
     if not refused:
-        for service in {trial.service for trial in chosen}:
+        for service in sorted({trial.service for trial in chosen}):
             rehearsals[service] = rehearse(stage, service, table)
     used = [t for t in chosen if t.row.scene is Scene.PRELOAD or rehearsals[t.service].reaches(t)]
     unused = [trial for trial in chosen if trial not in used]

@@ -287,7 +287,9 @@ def preload(trial: Trial, stage: Stage, folder: Path) -> Verdict:
     """A library between the server and libc plays the fault, from the first caller to the last."""
     report = folder / "report"
     value = f"{trial.fault}={trial.occurrence}" if trial.occurrence else trial.fault
-    environment = {"LD_PRELOAD": str(stage.preload), "FAULT": value, "FAULT_REPORT": str(report)}
+    library = folder / "shim.so"  # LD_PRELOAD takes no name with a space in it.
+    library.symlink_to(Path(stage.preload or "").resolve())
+    environment = {"LD_PRELOAD": str(library), "FAULT": value, "FAULT_REPORT": str(report)}
     with Server(stage.command_for(trial.service), folder, environment=environment) as server:
         server.must_listen()
         descriptors = server.descriptors()

@@ -95,7 +95,7 @@ TYPE = re.compile(
     re.DOTALL,
 )
 FUNCTION = re.compile(
-    r"(?<![\w:~])(?!(?:alignas|decltype|noexcept|requires)\b)"
+    r"(?<![\w:~])(?!(?:alignas|decltype|noexcept|requires|sizeof)\b)"
     r"((?:\w+::)*(?:operator\s*(?:\(\s*\)|[^\w\s(]+)|~?\w+))\s*\("
 )
 MEMBER_VALUE = re.compile(r"\)[\w\s]*(?<!:):(?!:).*[^)}\s]\s*$", re.DOTALL)  # `: number_{-1}`

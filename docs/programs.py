@@ -19,24 +19,35 @@ DEADLINE = 60  # seconds
 
 def transcript(program: list[str], scene: list[str]) -> list[str]:
     """Starts the server, plays the scene to it, and stops it, come what may."""
-    with tempfile.TemporaryFile("w+") as log, started(program, log) as server:
+    with log_file() as log, started(program, log) as server:
         assert server.stdout is not None
         said = server.stdout.readline().strip()
         if port := re.fullmatch(r"listening on \S+:(\d+)", said):
             return output_of([*scene, "--port", port[1], "--transcript"]).splitlines()
-        log.seek(0)
-        raise Complaint(f'{program[-1]} does not listen, it says "{said or log.read().strip()}"')
+        raise Complaint(
+            f"{program[-1]} does not listen, it says: {said or logged(log) or 'nothing'}"
+        )
 
 
 def output_of(command: list[str], folder: Path | None = None) -> str:
-    with tempfile.TemporaryFile("w+") as log, started(command, log, folder) as process:
+    with log_file() as log, started(command, log, folder) as process:
         assert process.stdout is not None
         output = process.stdout.read()
         if process.wait() == 0 and output.strip():
             return output
-        log.seek(0)
-        why = log.read().strip() or output.strip() or "it prints nothing"
+        why = logged(log) or output.strip() or "it prints nothing"
+        if process.returncode == -signal.SIGKILL:
+            why = f"it takes longer than {DEADLINE} s"
         raise Complaint(f"`{shlex.join(command)}` ends with {process.returncode}: {why}")
+
+
+def log_file() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="backslashreplace")
+
+
+def logged(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read().strip()
 
 
 @contextlib.contextmanager
@@ -51,7 +62,8 @@ def started(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
             process_group=0,
         )
     except OSError as error:

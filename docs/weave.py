@@ -34,7 +34,10 @@ LANGUAGES = {".cpp": "cpp", ".hpp": "cpp", ".py": "python", ".build": "meson"}
 
 def pages(root: Path) -> list[Path]:
     found = [page for folder in FOLDERS for page in sorted((root / folder).rglob("*.md"))]
-    return [page for page in [root / "README.md"] if page.exists()] + found
+    found += sorted(root.glob("*.md"))
+    if not found:
+        raise Complaint(f"there is no page (*.md) in {root}")
+    return found
 
 
 # The blocks of a page.
@@ -43,22 +46,29 @@ def pages(root: Path) -> list[Path]:
 @dataclass(frozen=True)
 class Block:
     line: int  # of the hidden comment, counted from 0
-    indent: str
-    kind: str
-    source: str  # what the comment says after the kind
-    end: int | None  # its fence ends before this line; None: it never ends
+    end: int  # its fence ends before this line; line + 1: it has none yet
+    indent: str = ""
+    kind: str = ""
+    source: str = ""  # what the comment says after the kind
+    fault: str = ""  # why this is no block at all
 
 
 def blocks(lines: list[str]) -> Iterator[Block]:
     at = 0
     while at < len(lines):
-        comment = re.match(r"(\s*)<!--\s*(\w+):\s*(.*?)\s*(?:-->\s*)?$", lines[at])
-        if comment and difflib.get_close_matches(comment[2], KINDS):
-            end = end_of_fence(lines, at + 1)
-            yield Block(at, comment[1], comment[2], comment[3], end)
-        elif (end := end_of_fence(lines, at)) is None:
-            yield Block(at, "", "fence", "", None)
-        at = len(lines) if end is None else max(at + 1, end)
+        comment = re.match(r"(\s*)<!--\s*(\w+):(.*?)(-->\s*)?$", lines[at])
+        kinds = difflib.get_close_matches(comment[2], KINDS) if comment else []
+        begin = at + 1 if kinds else at
+        end = end_of_fence(lines, begin)
+        if end is None:
+            yield Block(begin, begin, fault="a fence begins here and never ends")
+            return
+        if comment and kinds:
+            fault = "" if comment[4] else "this comment does not end with --> in its line"
+            if comment[2] not in KINDS:
+                fault = f"`{comment[2]}` is no kind of block; did you mean `{kinds[0]}`?"
+            yield Block(at, end, comment[1], comment[2], comment[3].strip(), fault)
+        at = max(at + 1, end)
 
 
 def end_of_fence(lines: list[str], at: int) -> int | None:
@@ -80,11 +90,8 @@ class Project:
 
     def woven(self, page: Path, block: Block) -> list[str]:
         """The block as it should be, with its fence."""
-        if block.end is None:
-            raise Complaint("a fence begins here and never ends")
-        if block.kind not in KINDS:
-            near = difflib.get_close_matches(block.kind, KINDS)[0]
-            raise Complaint(f"`{block.kind}` is no kind of block; did you mean `{near}`?")
+        if block.fault:
+            raise Complaint(block.fault)
         language, lines = getattr(self, block.kind)(page.parent, block.source)
         content = textwrap.dedent("\n".join(lines)).strip("\n")
         fence = "`" * max([3] + [len(ticks) + 1 for ticks in re.findall("`+", content)])
@@ -113,16 +120,19 @@ class Project:
         if name.endswith(".py"):
             program = [sys.executable, str(folder / name)]
         else:
-            assert self.build is not None
-            program = [str(self.build / folder.relative_to(self.root) / name)]
+            built = (self.build or self.root) / folder.relative_to(self.root) / name
+            if not built.is_file():
+                raise Complaint(f"there is no program {built}; build it: meson compile -C DIR")
+            program = [str(built)]
         scene = [sys.executable, str(self.root / "clients" / "scenes.py"), words[2]]
         return "text", transcript(program + options, scene)
 
     def shell(self, folder: Path, source: str) -> tuple[str, list[str]]:
         """The output without what changes from run to run: ports, processes, threads."""
         output = output_of(["sh", "-c", source], self.root)
-        output = re.sub(r"(127\.0\.0\.\d+):\d+", r"\1:PORT", output)
-        output = re.sub(r"\b(pid|thread) \d+", r"\1 N", output)
+        output = re.sub(r"(127\.0\.0\.\d+):\d+", r"\1:N", output)
+        output = re.sub(r"\bpid \d+", "pid P", output)
+        output = re.sub(r"\bthread \d+", "thread T", output)
         return "console", [f"$ {source}", *output.splitlines()]
 
 
@@ -185,8 +195,8 @@ def weave(project: Project, page: Path, check: bool) -> list[str]:
                 + textwrap.indent("\n".join(change[3:]), "    ")
             )
         fresh += woven
-        done = block.end if block.end is not None else done
-        if done < len(lines) and lines[done].strip() and block.end == block.line + 1:
+        done = block.end
+        if done == block.line + 1 and done < len(lines) and lines[done].strip():
             fresh.append("")  # a new block stands apart from the text below it
     fresh += lines[done:]
     if not check and fresh != lines:
@@ -208,20 +218,26 @@ def main() -> int:
     project = Project(root, options.build and options.build.resolve())
 
     try:
+        found = pages(root)
         if options.list:
-            return show_blocks(root)
-        wrong = [one for page in pages(root) for one in weave(project, page, options.check)]
+            return show_blocks(root, found)
+        wrong = [sentence for page in found for sentence in weave(project, page, options.check)]
     except Complaint as complaint:
         wrong = [str(complaint)]
+    except OSError as error:
+        wrong = [f"cannot write {error.filename}: {error.strerror}"]
     for sentence in wrong:
         print(sentence, file=sys.stderr)
+    if not project.build:
+        print("Without --build DIR the conversations (run:) stay as they are.")
     if wrong and options.check:
-        print("To write stale blocks anew: python3 docs/weave.py --build DIR", file=sys.stderr)
+        build = shlex.quote(str(options.build or "DIR"))
+        print(f"To weave anew: python3 docs/weave.py --build {build}", file=sys.stderr)
     return 1 if wrong else 0
 
 
-def show_blocks(root: Path) -> int:
-    for page in pages(root):
+def show_blocks(root: Path, found: list[Path]) -> int:
+    for page in found:
         for block in blocks(read(page).split("\n")):
             print(f"{page.relative_to(root)}:{block.line + 1}: {block.kind}: {block.source}")
     return 0

@@ -100,7 +100,7 @@ def mypy(_: Path) -> bool:
 
 
 def rules(_: Path) -> bool:
-    broken = [*top_level(), *first_lines(), *words(), *naps()]
+    broken = [*top_level(), *words(), *naps()]
     print("\n".join(broken))
     return not broken
 
@@ -110,16 +110,6 @@ def top_level() -> Iterator[str]:
     for name in sorted(names - TOP):
         if not name.startswith("."):
             yield f"{name}: the top level holds {', '.join(sorted(TOP))} and nothing else"
-
-
-def first_lines() -> Iterator[str]:
-    """A step says in its first line which it is: `// 01 blocking socket, step 4: one after ...`"""
-    for path in tracked("lessons/[0-9]*/[0-9]*_*.cpp"):
-        lesson, step = path.parent.name.replace("-", " "), path.name.split("_")[0]
-        begin = f"// {lesson}, step {step}: "
-        line = path.read_text().split("\n", 1)[0]
-        if not (line.startswith(begin) and line.endswith(".")):
-            yield f"{path.relative_to(ROOT)}:1: does not read '{begin}IDEA.'"
 
 
 def words() -> Iterator[str]:

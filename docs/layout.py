@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check what the project promises about its own shape: every link leads somewhere, every lesson has
-the same files, its README.md links to all of them, and a step is one small step from the one
-before. Prints what is broken, one sentence a line."""
+the same files, its README.md links to all of them, a step is one small step from the one before,
+and docs/system-calls.md explains every call that a lesson makes. Prints what is broken, one sentence a line."""
 
 import argparse
 import difflib
@@ -24,6 +24,7 @@ def broken(root: Path) -> Iterator[str]:
         yield from missing_files(root, lesson)
         yield from unlinked_files(root, lesson)
         yield from steps_out_of_step(root, lesson)
+    yield from unexplained_calls(root)
 
 
 # Links.
@@ -137,6 +138,17 @@ def new_lines(before: Path, step: Path) -> int:
 def code(file: Path) -> list[str]:
     lines = (line.strip() for line in read(file).splitlines())
     return [line for line in lines if line and not line.startswith("//")]
+
+
+def unexplained_calls(root: Path) -> Iterator[str]:
+    page = root / "docs/system-calls.md"
+    explained = anchors(page) if page.is_file() else set()
+    for folder in [root / "lessons/common", *sorted((root / "lessons").glob("[0-9][0-9]-*"))]:
+        for file in sorted(folder.rglob("*.[ch]pp")):
+            for call in re.findall(r"(?<![\w>:])::([a-z]\w*)\(", read(file)):
+                if not file.name.startswith("test") and call not in explained:
+                    explained.add(call)
+                    yield f"docs/system-calls.md: has no heading for {call}, see {file.relative_to(root)}"
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ nothing is written, and a block that is not what its source says is an error.
 import argparse
 import difflib
 import itertools
+import os
 import re
 import shlex
 import sys
@@ -120,7 +121,7 @@ class Project:
         if name.endswith(".py"):
             program = [sys.executable, str(folder / name)]
         else:
-            built = (self.build or self.root) / folder.relative_to(self.root) / name
+            built = (self.build or self.root) / os.path.relpath(folder / name, self.root)
             if not built.is_file():
                 raise Complaint(f"there is no program {built}; build it: meson compile -C DIR")
             program = [str(built)]

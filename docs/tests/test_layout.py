@@ -160,6 +160,17 @@ class LayoutTest(ProjectTest):
         self.write("lessons/01-demo/README.md", README + "\n    [three](3_library)\n")
         self.assertEqual(self.complaints(), [])
 
+    def test_a_system_call_that_no_page_explains(self) -> None:
+        self.write("docs/system-calls.md", "# System calls\n\n## send\n")
+        calls = (
+            "std::move(x); a::b(1); f<T>::g(1);\n::send(1);\n  check(::bind(2), 2);\n::bind(2);\n"
+        )
+        self.write("lessons/common/fd.hpp", calls)
+        self.assertEqual(
+            self.complaints(),
+            ["docs/system-calls.md: has no heading for bind, see lessons/common/fd.hpp"],
+        )
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -184,7 +184,7 @@ class WrongServers(Client):
 
     def test_a_late_greeting_is_announced(self) -> None:
         def late(line: socket.socket) -> None:
-            time.sleep(0.8)
+            time.sleep(0.8)  # The habit under test: a server that is late.
             hotline(line)
 
         finished = talk(late, "--say", "0", "exit")
@@ -284,7 +284,7 @@ class WrongServers(Client):
             line.sendall(GREETING)
             for _ in range(400):
                 line.sendall(b".")
-                time.sleep(0.05)
+                time.sleep(0.05)  # The habit under test: it drips.
 
         start_time = time.monotonic()
         self.assert_fails(talk(drips, "--timeout", 1, "--say", "0"), "did not send the rest")

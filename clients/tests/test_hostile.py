@@ -139,7 +139,7 @@ def never_gives_up(line: socket.socket) -> None:
         for request in lines(line):
             line.sendall(answer(request))
     except OSError:
-        time.sleep(4)
+        time.sleep(4)  # The fault under test: it does not hang up.
 
 
 def drops_the_silent(after: float) -> Serve:

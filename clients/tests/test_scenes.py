@@ -194,7 +194,7 @@ class ByHand(unittest.TestCase):
                 deadline = time.monotonic() + DEADLINE
                 while len(clients_of(server.port)) < 3:
                     self.assertLess(time.monotonic(), deadline)
-                    time.sleep(0.01)
+                    time.sleep(0.01)  # Between two looks; the deadline is above.
                 director.send_signal(number)
                 self.assertEqual(director.communicate(timeout=DEADLINE), ("", ""))
                 self.assertEqual(director.returncode, code)

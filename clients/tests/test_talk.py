@@ -130,7 +130,7 @@ class GivingUp(unittest.TestCase):
         def drips(line: socket.socket) -> None:
             for _ in range(200):
                 line.sendall(b".")
-                time.sleep(0.05)
+                time.sleep(0.05)  # The habit under test: it drips.
 
         with Server(drips) as server, Caller("127.0.0.1", server.port, timeout=0.5) as caller:
             start = time.monotonic()

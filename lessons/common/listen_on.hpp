@@ -8,14 +8,15 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <iostream>
 #include <stdexcept>
 #include <string>
 
 inline std::string to_text(const sockaddr_in& address) {
-    std::string host(INET_ADDRSTRLEN, '\0');
-    inet_ntop(AF_INET, &address.sin_addr, host.data(), INET_ADDRSTRLEN);
-    return host.c_str() + (':' + std::to_string(ntohs(address.sin_port)));
+    std::array<char, INET_ADDRSTRLEN> host{};
+    inet_ntop(AF_INET, &address.sin_addr, host.data(), host.size());
+    return std::string(host.data()) + ':' + std::to_string(ntohs(address.sin_port));
 }
 
 // Numbers only, and "localhost": to ask a name server could take half a minute.

@@ -32,6 +32,16 @@ inline constexpr std::string_view usage =
     "                           this server can\n"
     "  --help                   this text\n";
 
+inline constexpr std::array<option, 7> known_options{{
+    {"port", required_argument, nullptr, 'p'},
+    {"host", required_argument, nullptr, 'h'},
+    {"service", required_argument, nullptr, 's'},
+    {"idle-timeout", required_argument, nullptr, 'i'},
+    {"max-clients", required_argument, nullptr, 'm'},
+    {"help", no_argument, nullptr, 'H'},
+    {nullptr, 0, nullptr, 0},
+}};
+
 // Ends the program as a wrong command line does: what would be right, status 2.
 [[noreturn]] inline void refuse(const char* program) {
     std::cerr << "usage: " << program << " [options]\n" << usage;
@@ -67,19 +77,10 @@ Number number_from(const char* program, const char* name, std::string_view text,
 // Reads the command line. Ends the program itself for --help (status 0; 1 where the text cannot be
 // written) and for a wrong option.
 inline Options options_from(int argc, char** argv) {
-    constexpr std::array<option, 7> known{{
-        {"port", required_argument, nullptr, 'p'},
-        {"host", required_argument, nullptr, 'h'},
-        {"service", required_argument, nullptr, 's'},
-        {"idle-timeout", required_argument, nullptr, 'i'},
-        {"max-clients", required_argument, nullptr, 'm'},
-        {"help", no_argument, nullptr, 'H'},
-        {nullptr, 0, nullptr, 0},
-    }};
     const char* program = argv[0];
     Options options;
     while (true) {
-        switch (getopt_long(argc, argv, "", known.data(), nullptr)) {
+        switch (getopt_long(argc, argv, "", known_options.data(), nullptr)) {
         case 'p':
             options.port = number_from<in_port_t>(program, "port", optarg, 0, 65535);
             break;

@@ -242,7 +242,7 @@ class Conversation:
             raise TalkError(f"the server hung up before it had answered `{show(line[:60])}`")
         else:
             raise TalkError(
-                "the server hung up, and nobody had said goodbye: it was stopped, or it drops "
+                "the server hung up, and nobody had said goodbye: it has ended, or it drops "
                 "callers who say nothing (--idle-timeout)"
             )
 

@@ -77,6 +77,7 @@ class Caller:
     ) -> None:
         self.host, self.port, self.name = host, port, name
         self.timeout = timeout
+        self.called = 0.0  # when, on the clock that never jumps
         self.local: str | None = None
         self.peer = address_text(host, port)
         self._bind = bind
@@ -103,6 +104,7 @@ class Caller:
 
     def connect(self) -> None:
         """Returns when the kernel at the other end has said yes; the server may know nothing yet."""
+        self.called = time.monotonic()
         self._note("connecting")
         try:
             self._socket = self._reach()

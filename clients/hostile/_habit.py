@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from talk import Caller as Caller
 from talk import NotReached as NotReached
 from talk import TalkError as TalkError
-from talk import WasReset as WasReset
+from talk import WasReset
 from talk import caller_for as caller_for
 from talk import checksum_of_pattern as checksum_of_pattern
 from talk import Parser, run, seconds, who_calls, whom_to_call
@@ -152,7 +152,7 @@ def next_caller(options: argparse.Namespace) -> str:
     return f"the next caller was served {'at once' if took < 0.15 else f'after {took:.1f} s'}"
 
 
-def is_dropped(caller: Caller, options: argparse.Namespace, since: float, deed: str) -> str:
+def is_dropped(caller: Caller, options: argparse.Namespace, deed: str) -> str:
     """With --idle-timeout: the server hangs up on us in time, and not before it."""
     idle: float = options.idle_timeout
     if not caller.readable(idle + options.timeout):
@@ -164,7 +164,7 @@ def is_dropped(caller: Caller, options: argparse.Namespace, since: float, deed: 
         caller.receive_end()
     except WasReset:
         pass  # we have said something that it did not read any more
-    took = time.monotonic() - since
-    if took < idle * 0.9:
+    took = time.monotonic() - caller.called
+    if took < idle:
         raise Wrong(f"{deed}, and the server dropped us after {took:.1f} s, before {idle:g} s")
     return f"{deed}; the server dropped us after {took:.1f} s"

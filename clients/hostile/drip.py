@@ -7,7 +7,6 @@ is for the whole request, and a byte now and then does not extend it.
 """
 
 import argparse
-import time
 
 from _habit import Wrong, answers, caller_for, greeted, is_dropped, live, next_caller, show
 
@@ -18,13 +17,12 @@ def drip(options: argparse.Namespace) -> str:
     duration = options.seconds if patience is None else max(options.seconds, 2 * patience + 1)
     with caller_for(options) as caller:
         greeted(caller)
-        start = time.monotonic()
         for count in range(1, len(line)):
             caller.send(line[count - 1 : count])
             if caller.readable(duration / len(line)):
                 if patience is not None:
                     deed = f"I dripped {count} of {len(line)} bytes"
-                    return is_dropped(caller, options, start, deed)
+                    return is_dropped(caller, options, deed)
                 spoken = show(caller.peek())
                 raise Wrong(f"after {count} of {len(line)} bytes the server said `{spoken}...`")
         if patience is not None:

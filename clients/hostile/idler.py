@@ -7,7 +7,6 @@ wait for the idler meanwhile.
 """
 
 import argparse
-import time
 
 from _habit import Wrong, answers, caller_for, greeted, is_dropped, live, next_caller, show
 
@@ -17,7 +16,7 @@ def idler(options: argparse.Namespace) -> str:
         greeted(caller)
         caller.waits("nothing")
         if options.idle_timeout is not None:
-            return is_dropped(caller, options, time.monotonic(), "I said nothing")
+            return is_dropped(caller, options, "I said nothing")
         if caller.readable(options.seconds):
             raise Wrong(f"I had said nothing, and the server said `{show(caller.peek())}...`")
         caller.send(b"0\nexit\n")

@@ -179,7 +179,7 @@ def keeps_all_in_memory(line: socket.socket) -> None:
     """Takes every question as it comes, and answers when there are no more for a while."""
     line.sendall(GREETING)
     asked: list[bytes] = []
-    line.settimeout(0.3)
+    line.settimeout(5)
     try:
         while piece := line.recv(1 << 20):
             asked.append(piece)
@@ -238,7 +238,7 @@ IS_DEAD = f"call . of 4 failed|hung up|reset|{DOES_NOT_SERVE}"
 QUICK = ["--timeout", "2"]  # where the server is to be given up
 Wrong = tuple[str, Serve, list[str], str]
 WRONG: list[Wrong] = [
-    ("drip", a_piece_is_a_line, [], "after . of 19 bytes the server said `D...`"),
+    ("drip", a_piece_is_a_line, [], "after .+ of 19 bytes the server said `..*`"),
     ("drip", drops_the_silent(5), ["--idle-timeout", "0.5"], "I dripped for .* not dropped"),
     ("three_in_one", a_piece_is_a_line, [], "answer 2 of 3 should be `two`, but it is `echo two`"),
     ("slow_reader", sends_once, QUICK, "did not send the last .* of 800000 bytes in time"),
@@ -252,7 +252,12 @@ WRONG: list[Wrong] = [
     ("vanisher", DiesOfAnError(), [], f"{DOES_NOT_SERVE}|call .* of 20 failed"),
     ("idler", drops_the_silent(0.1), [], "hung up"),
     ("idler", hotline, ["--idle-timeout", "0.3", *QUICK], "still holds the line after"),
-    ("idler", drops_the_silent(0.2), ["--idle-timeout", "5"], "dropped us after 0.. s, before 5 s"),
+    (
+        "idler",
+        drops_the_silent(0.2),
+        ["--idle-timeout", "5"],
+        r"dropped us after \d\.\d s, before 5 s",
+    ),
     ("flooder", keeps_all_in_memory, [], "bytes and I read no answer: it keeps them in its memory"),
     ("flooder", mixes_up, [], "answer 51 is"),
     ("descriptor_eater", DiesOfMany(50), [], DOES_NOT_SERVE),
@@ -289,8 +294,8 @@ class Habits(unittest.TestCase):
 
     def test_a_right_server_drops_the_idle(self) -> None:
         def visit(habit: str) -> Finished:
-            with Server(drops_whoever_takes_long(0.5)) as server:
-                return meet(habit, server, "--idle-timeout", 0.5)
+            with Server(drops_whoever_takes_long(2)) as server:
+                return meet(habit, server, "--idle-timeout", 2)
 
         for habit, finished in together(visit, ["idler", "drip", "never_reader"]):
             with self.subTest(habit):

@@ -53,12 +53,13 @@ def wait_for(client: subprocess.Popen[str], text: str) -> None:
 
 
 @contextlib.contextmanager
-def lesson_server(test: unittest.TestCase) -> Iterator[int]:
-    """The real server of lesson 01, and its port. Meson says in SERVER_01 where it is."""
+def lesson_server(test: unittest.TestCase, *options: str) -> Iterator[int]:
+    """The real server of lesson 01: its port. Meson says in SERVER_01 where the program is."""
     program = os.environ.get("SERVER_01", "")
     if not Path(program).is_file():
         test.skipTest("SERVER_01 names no server")
-    with subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
+    command = [program, *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         try:
             assert server.stdout is not None
             yield int(server.stdout.readline().rpartition(b":")[2])

@@ -260,7 +260,7 @@ TEST_CASE("step 9: SIGTERM ends it, whether nobody calls, or one who is silent")
 
 TEST_CASE("step 9: SIGTERM in the middle of an answer: the answer is finished") {
     Server server = step(9);
-    Caller caller = server.call("A", {.receive_buffer = 65536});
+    Caller caller = server.call("A");
     caller.expect_line_like(greeting);
     caller.send("big 8000000\n");
     caller.read_exactly(100000);

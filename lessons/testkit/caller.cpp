@@ -193,19 +193,17 @@ void Caller::fail_to_hear(Heard heard, const std::string& wanted, Seconds within
 void Caller::expect(std::string_view bytes, Seconds within) {
     const Deadline deadline = patient(within);
     std::size_t right = 0; // so many are there and as they should be
-    while (right < bytes.size()) {
+    while (true) {
         const std::size_t there = std::min(heard_.size(), bytes.size());
-        const auto differ = std::mismatch(bytes.begin() + static_cast<std::ptrdiff_t>(right),
-                                          bytes.begin() + static_cast<std::ptrdiff_t>(there),
-                                          heard_.begin() + static_cast<std::ptrdiff_t>(right));
-        right = static_cast<std::size_t>(differ.first - bytes.begin());
-        if (right == bytes.size()) break;
-        if (right < there) {
+        const std::string_view news = std::string_view(heard_).substr(right, there - right);
+        if (news != bytes.substr(right, news.size())) {
             tell("expects " + in_quotes(bytes), "received " + in_quotes(heard_));
             fail(Outcome::wrong_bytes,
                  name_ + " expected " + in_quotes(bytes) + " and received " + in_quotes(heard_),
                  hex_rows(heard_, bytes));
         }
+        right = there;
+        if (right == bytes.size()) break;
         const Heard heard = hear(deadline);
         if (heard != Heard::bytes) fail_to_hear(heard, in_quotes(bytes), within);
     }

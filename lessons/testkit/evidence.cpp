@@ -210,27 +210,36 @@ double cpu_of(const std::vector<Process>& tree) {
     return seconds;
 }
 
+struct Look {
+    Clock::time_point at;
+    double eager; // seconds until then
+};
+
 // How long each thread ran or wanted to: on a loaded machine a busy loop gets only its part of a
 // processor, and waits for the rest.
-std::map<pid_t, double> eager_times(const std::vector<Process>& tree) {
-    std::map<pid_t, double> times;
+std::map<pid_t, Look> look_at_threads(const std::vector<Process>& tree) {
+    std::map<pid_t, Look> looks;
     for (const Process& process : tree)
         for (const Thread& thread : threads_of(process.pid))
-            times[thread.tid] = thread.eager;
-    return times;
+            looks.insert({thread.tid, {Clock::now(), thread.eager}});
+    return looks;
 }
 
 void measure_cpu(pid_t server, Evidence& evidence) {
     const auto begin = Clock::now();
-    const std::vector<Process> before = tree_of(server);
-    std::map<pid_t, double> eager_before = eager_times(before);
-    std::this_thread::sleep_for(std::chrono::milliseconds(300)); // what passes meanwhile counts
-    const std::vector<Process> after = tree_of(server);
-    const double time = Seconds(Clock::now() - begin).count();
-    evidence.cpu = (cpu_of(after) - cpu_of(before)) / time;
-    for (const auto& [tid, eager] : eager_times(after))
-        if (eager_before.contains(tid) && eager - eager_before[tid] > busy * time)
-            evidence.spinning = true;
+    const std::vector<Process> tree_before = tree_of(server);
+    const auto before = look_at_threads(tree_before);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    const std::vector<Process> tree_after = tree_of(server);
+    const auto after = look_at_threads(tree_after);
+    evidence.cpu =
+        (cpu_of(tree_after) - cpu_of(tree_before)) / Seconds(Clock::now() - begin).count();
+    for (const auto& [tid, first] : before) {
+        const auto second = after.find(tid);
+        if (second == after.end()) continue;
+        const Seconds time = second->second.at - first.at;
+        if (second->second.eager - first.eager > busy * time.count()) evidence.spinning = true;
+    }
 }
 
 void add_connections(const Question& question, Evidence& evidence) {

@@ -80,10 +80,11 @@ std::string signal_storm(const Ground& ground) {
         }
     });
     const auto talk = [&] {
+        const std::string answers = "0000\nok\n" + big_bytes(500'000) + '\n' + big_sum(500'000);
         const Deadline blowing(1s);
         while (!blowing.passed()) {
             a.send("0\nsleep 5\nbig 500000\n");
-            a.expect("0000\nok\n" + big_bytes(500'000) + '\n' + big_sum(500'000), 20s);
+            a.expect(answers, 20s);
         }
         a.close();
         expect_service(server, "B");

@@ -293,18 +293,26 @@ std::vector<Process> Server::strays() {
     return found;
 }
 
-// Kills and reaps whatever is left, several times over: a process may fork while we look.
+// Kills and reaps whatever is left, several times over: a process may fork while we look, and one
+// that is killed takes a moment to die.
 void Server::clean_up() {
     if (pid_ <= 0) return;
+    std::set<pid_t> dying;
     const Deadline deadline = patient(std::chrono::seconds(5));
     while (!deadline.passed()) {
         std::vector<Process> left = strays();
         for (const Process& process : tree_of(pid_))
-            if (!ended() || process.pid != pid_) left.push_back(process);
-        for (const Process& process : left)
+            if (process.pid != pid_ || !ended()) left.push_back(process);
+        for (const Process& process : left) {
             ::kill(process.pid, SIGKILL);
-        if (ended() && left.empty()) break;
-        wait_ended(Deadline(std::chrono::milliseconds(10)));
+            if (process.pid != pid_) dying.insert(process.pid);
+        }
+        std::erase_if(dying, [](pid_t pid) {
+            ::waitpid(pid, nullptr, WNOHANG); // if it has come to us by now
+            return ::kill(pid, 0) < 0;
+        });
+        if (ended() && left.empty() && dying.empty()) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1)); // to let them die
     }
     if (output_) output_->stop();
     const std::lock_guard lock(servers_mutex);

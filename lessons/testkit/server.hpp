@@ -86,6 +86,8 @@ public:
     int zombies() { return counts().zombies; }
     Memory memory() const;    // in bytes, over the tree
     Seconds cpu_time() const; // over the tree
+    Seconds
+    eager_time() const; // the same and the waiting for a processor: all of it, in a busy loop
 
     // Waits until nothing is more than it was `before`.
     void settle(const Counts& before, Seconds within = std::chrono::seconds(2));

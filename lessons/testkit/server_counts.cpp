@@ -41,6 +41,14 @@ Seconds Server::cpu_time() const {
     return sum;
 }
 
+Seconds Server::eager_time() const {
+    Seconds sum(0);
+    for (const Process& process : tree_of(pid_))
+        for (const Thread& thread : threads_of(process.pid))
+            sum += Seconds(thread.eager);
+    return sum;
+}
+
 namespace {
 
 struct Count {

@@ -34,12 +34,13 @@ def child(command: list[str], **options: Any) -> Iterator["subprocess.Popen[str]
     try:
         yield process
     finally:
-        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+        if process.poll() is None:  # once it is reaped, its number may be another's
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(10)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if process.stdout:
             process.stdout.close()
 

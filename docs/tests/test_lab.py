@@ -256,6 +256,12 @@ class Tests(LabTest):
         _, err = process.communicate(timeout=PATIENCE)
         self.assertEqual((process.returncode, err), (130, ""))
         self.assertEqual(processes(mark), [])
+        process = self.start("test", "slow")
+        self.wait_for(lambda: bool(processes(mark)))
+        process.terminate()
+        _, err = process.communicate(timeout=PATIENCE)
+        self.assertEqual((process.returncode, err), (143, "lab: stopped by SIGTERM\n"))
+        self.assertEqual(processes(mark), [])
 
     def wait_for(self, condition: Any) -> None:
         # Looks again and again until the deadline decides.

@@ -370,6 +370,7 @@ TEST_CASE("while nobody reads, no further line is taken") {
 
 TEST_CASE("memory is bounded, whatever the caller does") {
     const auto held = [] { return mallinfo2().uordblks; }; // The bytes that this process holds.
+    if (held() == 0) return; // A sanitizer has its own memory, and does not count it here.
     PlainSwitchboard switchboard;
     Hotline speaker(known_setting(), switchboard);
     speaker.sent(greeting.size());

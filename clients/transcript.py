@@ -28,7 +28,7 @@ DEEDS = {
 
 
 def transcript(events: Iterable[Event]) -> str:
-    events = sorted(events, key=lambda event: float(event["t"]))
+    events = list(events)
     seen = visits(events)
     scenes = []
     for name in dict.fromkeys(visit.who for visit in seen):

@@ -189,8 +189,10 @@ class ByHand(unittest.TestCase):
 
     def test_signals_leave_nobody_behind(self) -> None:
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-            with self.subTest(number.name), Server(hotline, one_at_a_time=True) as server:
-                director = start("scenes.py", "three_callers", "--port", server.port)
+            # Left to themselves, these callers would wait for ten minutes.
+            with self.subTest(number.name), Server(hotline, accepts=False) as server:
+                options = ["--port", server.port, "--timeout", 600]
+                director = start("scenes.py", "three_callers", *options)
                 self.await_clients(3, server.port)
                 director.send_signal(number)
                 self.assertEqual(director.communicate(timeout=DEADLINE), ("", ""))

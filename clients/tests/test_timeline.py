@@ -127,7 +127,14 @@ class Words(unittest.TestCase):
     def test_nobody_waited(self) -> None:
         self.assertEqual(self.words(*A), "Nobody waited: the caller was greeted within 2.0 ms.")
 
-    def test_behind_two(self) -> None:
+    def test_behind_two_and_not_behind_one_who_had_left(self) -> None:
+        earlier = log(
+            "E",
+            (-0.5, "connecting"),
+            (-0.5, "connected"),
+            (-0.5, "received", HELLO),
+            (-0.1, "closed"),
+        )
         late = log(
             "D",
             (0.5, "connecting"),
@@ -137,7 +144,7 @@ class Words(unittest.TestCase):
         )
         self.assertIn(
             "D waited 1.2 s in the kernel's queue: the server was busy with A and then B.",
-            self.words(*A, *B, *late),
+            self.words(*earlier, *A, *B, *late),
         )
 
     def test_greeted_at_once_and_answered_late(self) -> None:

@@ -59,6 +59,7 @@ std::string bytes_remark(std::string_view bytes) {
 
 } // namespace
 
+// Non-blocking, as every call must come back by its deadline; poll() does the waiting.
 Caller::Caller(Server& server, const std::string& name, const CallerOptions& options)
     : server_(&server), name_("caller " + name),
       fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
@@ -112,6 +113,7 @@ void Caller::connect(const CallerOptions& options) {
     tell("connects", options.from.empty() ? "" : "from " + options.from);
 }
 
+// MSG_NOSIGNAL: a server that hangs up is an answer, and SIGPIPE would be the test's end.
 std::size_t Caller::send_now(std::string_view bytes) {
     const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (count >= 0) return static_cast<std::size_t>(count);
@@ -327,6 +329,7 @@ void Caller::half_close() {
     tell("says no more", "half-close");
 }
 
+// With a linger time of zero close() throws away what is unsent and sends RST in place of FIN.
 void Caller::reset() {
     const linger at_once{1, 0};
     must(::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once),
@@ -335,6 +338,7 @@ void Caller::reset() {
     tell("resets the connection");
 }
 
+// On loopback the two segments keep their order, so the server is in CLOSE_WAIT when RST comes.
 void Caller::vanish() {
     ::shutdown(fd_.get(), SHUT_WR);
     tell("says no more", "half-close");

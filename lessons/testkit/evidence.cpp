@@ -27,6 +27,7 @@ bool polls(const Thread& thread) {
 bool sleeps(const Thread& thread) {
     return is_one_of(thread.call, {"clock_nanosleep", "nanosleep"});
 }
+// Mutexes and condition variables sleep in the same call: seen from outside they are one.
 bool locks(const Thread& thread) {
     return thread.call == "futex";
 }
@@ -66,13 +67,15 @@ std::string where_it_is(const Evidence& evidence) {
     return threads.size() > shown ? text + " and others" : text;
 }
 
+// The kernel has made the connection by itself: connect() succeeds and bytes arrive though no
+// process has called accept(). Such a socket has no inode yet, for no process has it.
 std::string explain_not_accepted(const Evidence& evidence, const Connection& mine) {
     const std::string start =
         mine.caller +
         " is connected only in the kernel: " + counted(evidence.waiting, "connection") +
         (evidence.waiting == 1 ? " waits" : " wait") + " in the accept queue, with " +
         unread_by(mine) + ". ";
-    if (find(evidence, accepts) != nullptr) return "";
+    if (find(evidence, accepts) != nullptr) return ""; // it is on its way
     if (const Thread* const sleeper = find(evidence, polls))
         return start + "The server sleeps in " + sleeper->call +
                ", and its loop does not watch the listening socket.";
@@ -97,7 +100,7 @@ std::string explain_unread(const Evidence& evidence, const Connection& mine) {
     return start + where_it_is(evidence) + ": nobody reads " + fd + '.';
 }
 
-// The server has accepted the caller and read all that he sent.
+// The server has accepted the caller and read all that they sent: what is it waiting for?
 std::string explain_all_read(const Evidence& evidence, const Connection& mine) {
     const std::string start = "The server has read all that " + mine.caller + " sent, ";
     const auto on_mine = [&](const Thread& thread) {
@@ -120,6 +123,8 @@ std::string explain_all_read(const Evidence& evidence, const Connection& mine) {
     return "";
 }
 
+// The caller's FIN has come, and ours has not gone: only close() or shutdown() ends this state, and
+// no timeout does.
 std::string explain_close_wait(const Evidence& evidence) {
     std::string fds;
     std::size_t count = 0;
@@ -232,6 +237,7 @@ void measure_cpu(pid_t server, Evidence& evidence) {
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     const std::vector<Process> tree_after = tree_of(server);
     const auto after = look_at_threads(tree_after);
+    // The ticks of utime and stime are coarse, 10 ms, and end with the process that had them.
     evidence.cpu =
         (cpu_of(tree_after) - cpu_of(tree_before)) / Seconds(Clock::now() - begin).count();
     for (const auto& [tid, first] : before) {
@@ -242,6 +248,8 @@ void measure_cpu(pid_t server, Evidence& evidence) {
     }
 }
 
+// Which connection is on which descriptor: a row of /proc/net/tcp and a link in /proc/PID/fd name
+// the same inode. Both lists are older than the next event, so a row without a match is left out.
 void add_connections(const Question& question, Evidence& evidence) {
     std::vector<Socket> sockets;
     for (const Process& process : tree_of(question.server))

@@ -60,9 +60,9 @@ struct Child {
     // spared the very signal that a lesson is about.
     static void forget_signals() {
         for (int number = 1; number < NSIG; ++number)
-            ::signal(number, SIG_DFL);
+            std::signal(number, SIG_DFL);
         sigset_t none;
-        ::sigemptyset(&none);
+        sigemptyset(&none);
         ::sigprocmask(SIG_SETMASK, &none, nullptr);
     }
 

@@ -70,6 +70,8 @@ bool Output::take(OwnedFd& fd, bool is_log) {
     return true;
 }
 
+// End of file comes when the last process that has the other end is gone, which may be a child that
+// outlives the server: so this is no way to learn that the server has ended.
 void Output::read_some(int milliseconds, int other) {
     std::array<pollfd, 3> ready{};
     {
@@ -82,6 +84,8 @@ void Output::read_some(int milliseconds, int other) {
     if (ready[1].revents != 0) take(err_, true);
 }
 
+// A pipe holds 64 KiB. A server that logs more than that into a pipe that nobody reads stands still
+// in write(), and looks as if it hung for a reason of its own.
 void Output::drain() {
     wake_ = OwnedFd(::eventfd(0, EFD_CLOEXEC));
     drainer_ = std::thread([this] {

@@ -51,7 +51,7 @@ bool parse_stat(const std::string& stat, Process& process) {
         ticks += part;
     }
     fields >> skipped >> skipped >> process.threads;
-    process.cpu = ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+    process.cpu = ticks / static_cast<double>(sysconf(_SC_CLK_TCK));
     return !fields.fail();
 }
 
@@ -61,6 +61,7 @@ struct CallName {
     bool takes_fd;
 };
 
+// The numbers differ between processors, and newer ones leave out the oldest calls.
 constexpr std::array call_names = {
 #ifdef SYS_poll
     CallName{SYS_poll, "poll", false},
@@ -168,6 +169,8 @@ std::vector<Process> all_processes() {
     return processes;
 }
 
+// From one snapshot: a process that forks or loses its parent meanwhile may be missed, so whoever
+// must have all of them asks again.
 std::vector<Process> tree_of(pid_t root) {
     const std::vector<Process> all = all_processes();
     std::vector<Process> tree;
@@ -238,6 +241,7 @@ int lowest_free_descriptor(pid_t pid) {
     return number;
 }
 
+// smaps_rollup walks all page tables: exact, and dearer than the counters in statm.
 Memory memory_of(pid_t pid) {
     Memory memory;
     std::istringstream lines(file_text(place(pid, "smaps_rollup")));

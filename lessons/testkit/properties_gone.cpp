@@ -11,7 +11,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A stopped server, so that what callers do is done before it sees any of it.
+// SIGSTOP holds every process of the server while its kernel goes on: it makes connections, queues
+// bytes, notes resets. So what callers do is done before the server sees any of it, every time.
 void while_it_stands_still(Server& server, const auto& happening) {
     server.signal_all(SIGSTOP);
     happening();
@@ -55,7 +56,9 @@ std::string writing_to_the_gone(const Ground& ground) {
         Caller vanishes = greeted(server, "vanishes");
         while_it_stands_still(server, [&] {
             vanishes.send(repeated(200, "echo are you there?\n"));
-            vanishes.vanish(); // now the server's first answer meets EPIPE
+            // FIN, then RST: after a FIN the reset is EPIPE to a send, and SIGPIPE. A reset alone
+            // would be ECONNRESET, which kills nobody.
+            vanishes.vanish();
         });
         Caller closes = greeted(server, "closes", {.receive_buffer = 65'536});
         closes.send("big 20000000\n");
@@ -138,6 +141,7 @@ std::string no_zombies(const Ground& ground) {
         for (Caller& caller : callers)
             caller.expect_line_like("Welcome to 10086, *");
     } // here 50 callers leave at once
+    // One SIGCHLD may stand for many children: who reaps one for each signal keeps zombies.
     server.settle({before.descriptors, before.threads, before.children, 0}, 5s);
     return "no zombie is left after 200 callers in bursts of 50";
 }

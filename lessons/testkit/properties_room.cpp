@@ -35,13 +35,14 @@ std::string bounded_memory(const Ground& ground) {
         for (int k = 0; k < 200 && callers.back().send_some(more) > 0; ++k) {
         }
     }
+    // PSS, as a forked child shares most of its pages with its parent until one of them writes.
     std::size_t most = before;
     const Deadline watching(1s);
     while (!watching.passed()) {
         most = std::max(most, server.memory().shared_out);
         std::this_thread::sleep_for(50ms); // each look at the page tables costs a little
     }
-    // Each may cost a thread or a process of its own; nobody may cost what he asked for.
+    // Each may cost a thread or a process of its own; nobody may cost what they asked for.
     const std::size_t bound = (ground.sanitized ? 400 : 16 + greedy * 4) * mebibyte;
     if (most - before > bound)
         server.fail(Outcome::too_slow, "8 callers who do not read cost " +
@@ -167,6 +168,8 @@ std::string descriptor_limit(const Ground& ground) {
     Caller lucky = server.call("lucky");
     std::this_thread::sleep_for(500ms);
     const bool was_lucky = lucky.has_news();
+    // From here on accept() fails with EMFILE, while the waiting caller keeps the listener readable:
+    // a loop that tries again at once never sleeps.
     if (was_lucky) lucky.close();
     Caller waiting = server.call("waiting");
 
@@ -198,7 +201,7 @@ std::string idle_caller(const Ground& ground) {
 
     Caller drip = greeted(server, "drip");
     begin = Clock::now();
-    while (!drip.has_news()) { // his habit: a byte now and then, and never a whole line
+    while (!drip.has_news()) { // its habit: a byte now and then, and never a whole line
         if (drip.send_some("x") == 0) break;
         std::this_thread::sleep_for(100ms);
         if (Clock::now() - begin > 5s * patience())
@@ -221,7 +224,7 @@ std::string idle_caller(const Ground& ground) {
 }
 
 std::string goodbye_on_sigterm(const Ground& ground) {
-    start(ground).stop(); // nobody calls
+    start(ground).stop(); // while nobody calls
 
     constexpr std::size_t size = 8'000'000; // more than the kernel's buffers hold
     constexpr std::size_t read_before = 10'000;
@@ -229,7 +232,7 @@ std::string goodbye_on_sigterm(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A");
     a.send("big " + std::to_string(size) + '\n');
-    a.expect(bytes.substr(0, read_before)); // he is being served
+    a.expect(bytes.substr(0, read_before)); // A is being served
     Caller b = server.call("B");
     const std::string_view rest = std::string_view(bytes).substr(read_before);
     const auto begin = Clock::now();

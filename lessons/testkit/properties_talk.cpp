@@ -55,6 +55,8 @@ std::string in_order(const Ground& ground) {
     return "612 requests at once, slow ones among them, are answered in their order";
 }
 
+// A small receive buffer fills at once, so the server's sends are cut short or have to wait. Its
+// size matters: with 4 KB the window is so small that the kernel itself stalls.
 std::string slow_reader(const Ground& ground) {
     constexpr std::size_t size = 5'000'000;
     constexpr std::size_t sip = 100'000;
@@ -70,6 +72,8 @@ std::string slow_reader(const Ground& ground) {
     return "5,000,000 bytes in sips over " + duration(a.waited()) + ", each as it must be";
 }
 
+// The end of input is no end of the conversation: what was asked is still owed, and what was asked
+// last has no newline.
 std::string half_close(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A", {.receive_buffer = 65'536});
@@ -92,7 +96,7 @@ std::string over_long_line(const Ground& ground) {
     a.close();
 
     Caller b = greeted(server, "B");
-    // He pours on while the server has already refused him; it may close the door on that.
+    // B pours on though already refused; the server may close the door on that.
     auto pouring = std::async(std::launch::async, [&] {
         try {
             b.send(std::string(1 << 20, 'x'));

@@ -66,8 +66,7 @@ std::string one_sleeps(const Ground& ground) {
         b.expect("0000\n");
         longest = std::max(longest, b.waited());
     }
-    if (a.has_news())
-        server.fail(Outcome::too_slow, "A's sleep was over before B had his 20 answers");
+    if (a.has_news()) server.fail(Outcome::too_slow, "A's sleep was over before B had 20 answers");
     return "20 answers to B, the slowest after " + duration(longest) + ", while A's handler sleeps";
 }
 
@@ -104,7 +103,7 @@ std::string one_sleeps_limit(const Ground& ground) {
 std::string never_reader(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A", {.receive_buffer = 65'536});
-    a.send("big 500000000\n");
+    a.send("big 500000000\n"); // no buffer holds that, so a send() to A must wait or be put off
     a.stop_reading();
     Caller b = greeted(server, "B");
     Seconds longest(0);
@@ -126,6 +125,8 @@ std::string never_reader_limit(const Ground& ground) {
     return held_up(server, a, " while A never reads");
 }
 
+// A counter that is read, raised and written back without a lock loses numbers; one that fork copied
+// gives each of them to several callers. Eight at once, as fewer miss the moment too often.
 std::string exact_count(const Ground& ground) {
     constexpr int callers = 8;
     constexpr int each = 1000;

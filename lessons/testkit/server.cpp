@@ -75,12 +75,13 @@ Server::Server(std::vector<std::string> command, const ServerOptions& options)
 void Server::start(const ServerOptions& options) {
     std::vector<std::string> environment = options.environment;
     environment.push_back(mark_);
-    const std::lock_guard lock(servers_mutex); // or another thread takes it for a stray
+    const std::lock_guard lock(servers_mutex); // or another thread would take it for a stray
     Launched launched =
         launch({command_, environment, options.folder, options.limits, options.closed});
     pid_ = launched.pid;
     servers.insert(pid_);
     output_.emplace(std::move(launched.out), std::move(launched.err));
+    // Readable when the process ends: so one poll() waits for its words and for its death.
     pidfd_ = OwnedFd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
     if (!pidfd_.is_open()) throw std::system_error(errno, std::generic_category(), "pidfd_open");
     story_.tell("server", "starts " + spelled_command(command_), "pid " + std::to_string(pid_));
@@ -107,6 +108,8 @@ bool Server::look_for_line() {
     return true;
 }
 
+// A socket that listens and belongs to the server: no probe connects, so the server accepts nobody
+// but the test's own callers.
 bool Server::look_for_listener() {
     std::vector<Socket> sockets;
     for (const Process& process : tree_of(pid_))
@@ -162,6 +165,7 @@ void Server::fail_early() {
     throw_told(taken ? Outcome::port_not_reusable : Outcome::exited_early, sentence, "", "");
 }
 
+// Reaps it, once. Until then the kernel keeps its number, so a signal cannot hit a stranger.
 std::optional<int> Server::ended() {
     const std::lock_guard lock(mutex_);
     int status = 0;
@@ -200,6 +204,7 @@ void Server::signal_all(int number) {
     story_.tell("server", "is sent " + signal_name(number), "with all its processes");
 }
 
+// The soft limit alone: what is lowered can be raised again, without privilege.
 void Server::limit(int resource, rlim_t soft) const {
     const auto which = static_cast<__rlimit_resource>(resource);
     rlimit limit{};

@@ -38,6 +38,7 @@ std::string escaped(std::string_view bytes) {
     return text;
 }
 
+// The row as a hex dump has it, with dots for what does not print:
 // "6c 65 68 0a    | leh.", its hex part as wide as that of `columns` bytes
 std::string hex_row(std::string_view bytes, std::size_t columns) {
     std::string hex;

@@ -119,7 +119,7 @@ def cpp_definitions(text: str) -> list[Definition]:
         elif kind := TYPE.search(head):
             note(scope + (kind[1],), start, end)
             walk(brace + 1, end, scope + (kind[1],))
-        elif (function := FUNCTION.search(head)) and "=" not in head[: function.start()]:
+        elif function := FUNCTION.search(head):
             while handler := HANDLER.match(bones, end + 1):
                 end = partner[bones.index("{", partner[handler.end()])]
             note(scope + tuple(function[1].split("::")), start, end)
@@ -146,7 +146,7 @@ def spaces(found: re.Match[str]) -> str:
 
 
 def without_template_arguments(head: str) -> str:
-    head, count = head.replace("->", "  "), 1
+    count = 1
     while count:  # from the innermost outwards
         head, count = re.subn(r"<[^<>]*>", spaces, head)
     return head

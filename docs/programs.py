@@ -15,6 +15,7 @@ from typing import IO
 from definitions import Complaint
 
 DEADLINE = 60  # seconds
+PATIENCE = 5  # seconds for a program that was asked to stop
 
 
 def transcript(program: list[str], scene: list[str]) -> list[str]:
@@ -30,10 +31,12 @@ def transcript(program: list[str], scene: list[str]) -> list[str]:
 
 
 def output_of(command: list[str], folder: Path | None = None) -> str:
-    with log_file() as log, started(command, log, folder) as process:
-        assert process.stdout is not None
-        output = process.stdout.read()
-        if process.wait() == 0 and output.strip():
+    with log_file() as log:
+        with started(command, log, folder) as process:
+            assert process.stdout is not None
+            output = process.stdout.read()
+            wait_for(process)
+        if process.returncode == 0 and output.strip():
             return output
         why = logged(log) or output.strip() or "it prints nothing"
         if process.returncode == -signal.SIGKILL:
@@ -74,15 +77,23 @@ def started(
             os.killpg(process.pid, signal_number)
 
     watchdog = threading.Timer(DEADLINE, end, [signal.SIGKILL])
+    patience = threading.Timer(PATIENCE, end, [signal.SIGKILL])
     watchdog.start()
     try:
         yield process
     finally:
-        watchdog.cancel()
         end(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-        end(signal.SIGKILL)
+        patience.start()
+        wait_for(process)
+        end(signal.SIGKILL)  # whoever of the group is left
+        for timer in (watchdog, patience):
+            timer.cancel()
+            timer.join()
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
+
+
+def wait_for(process: subprocess.Popen[str]) -> None:
+    """Its number stays taken until Popen.wait(): nobody else gets the signals that are for it."""
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)

@@ -149,6 +149,12 @@ class LayoutTest(ProjectTest):
             ],
         )
 
+    def test_lines_that_are_everywhere_are_compared_like_others(self) -> None:
+        self.write("lessons/01-demo/1_one.cpp", step(1, 0).replace("}", "again();\n" * 300 + "}"))
+        more = step(2, 0).replace("main()", "main(int)").replace("}", "again();\n" * 350 + "};")
+        self.write("lessons/01-demo/2_two.cpp", more)
+        self.assertEqual(self.complaints(), [])
+
     def test_the_step_that_moves_to_headers_may_be_large(self) -> None:
         self.write("lessons/01-demo/2_two.cpp", step(2, 200) + '#include "fd.hpp"\n')
         self.assertEqual(self.complaints(), [])

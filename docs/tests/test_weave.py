@@ -1,6 +1,9 @@
 """Does weave write what the sources say, and does its check see every page that went stale?"""
 
+import contextlib
+import fcntl
 import os
+import sys
 import time
 import unittest
 from pathlib import Path
@@ -45,10 +48,41 @@ SERVER = """
     print(" ".join(["options", *sys.argv[1:]]), file=open({note!r}, "w"), flush=True)
     signal.pause()
 """
+STUBBORN = """
+    import fcntl, os, signal, sys, time
+    lock = open(sys.argv[1])
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    ready = os.pipe()
+    is_child = os.fork() == 0
+    if is_child == (sys.argv[2] == "child"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not is_child:
+        os.read(ready[0], 1)
+        print("listening on 127.0.0.1:4321", flush=True)
+    os.write(ready[1], b"!")
+    time.sleep(50)
+"""
+POLITE = """
+    import signal, sys
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(open(sys.argv[1], "w").write("goodbye")))
+    print("listening on 127.0.0.1:4321", flush=True)
+    signal.pause()
+"""
 SCENES = """
     import sys
     print("A plays", *sys.argv[1:])
 """
+
+
+def is_free(lock: Path) -> bool:
+    """Within a while: the kernel needs a moment to bury the dead."""
+    deadline = time.monotonic() + 10
+    with lock.open() as file:
+        while time.monotonic() < deadline:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+    return False
 
 
 class WeaveTest(ProjectTest):
@@ -263,22 +297,21 @@ class ProgramsTest(WeaveTest):
         self.page("<!-- run: 2_after with x -->\n```\nold\n```\n<!-- shell: echo new -->\n")
         self.assertIn("-->\n```\nold\n```\n<!-- shell: echo new -->\n```console\n", self.weave())
 
-    def test_the_server_is_stopped_even_if_it_does_not_want_to(self) -> None:
-        stubborn = SERVER.replace(
-            "signal.pause()",
-            "signal.signal(15, signal.SIG_IGN)\n    print(os.getpid(), file=open({pid!r}, 'w'),"
-            " flush=True)\n    while True: signal.pause()",
-        ).replace("import signal", "import os, signal")
-        pid = self.root / "pid"
-        self.program(stubborn.format(note=str(self.note), pid=str(pid)))
-        self.write(
-            "clients/scenes.py",
-            f"import os\nwhile not os.path.exists({str(pid)!r}): pass\nprint('A')",
-        )
-        self.page("<!-- run: 2_after with x -->\n")
-        self.weave("--build", str(self.build))
-        with self.assertRaises(ProcessLookupError):
-            os.kill(int(pid.read_text()), 0)
+    def test_a_server_may_say_goodbye(self) -> None:
+        server = self.write("polite.py", POLITE)
+        transcript([sys.executable, str(server), str(self.note)], ["echo"])
+        self.assertEqual(self.note.read_text(), "goodbye")
+
+    @patch("programs.PATIENCE", 0.2)
+    def test_nothing_is_left_of_a_server_or_its_child_that_do_not_want_to_stop(self) -> None:
+        """Both hold a lock for as long as they live."""
+        server = self.write("stubborn.py", STUBBORN)
+        for who in ["parent", "child"]:
+            with self.subTest(who):
+                lock = self.write("lock", "")
+                said = transcript([sys.executable, str(server), str(lock), who], ["echo"])
+                self.assertEqual(said, ["--port 4321 --transcript"])
+                self.assertTrue(is_free(lock))
 
     def test_a_program_that_is_not_built(self) -> None:
         said = self.refusal("<!-- run: 3_gone with x -->\n", "--build", str(self.build))
@@ -302,7 +335,7 @@ class ProgramsTest(WeaveTest):
         self.assertIn("\n127.0.0.1:N pid P thread T\n1\n```\n", self.weave())
 
     def test_a_command_that_fails(self) -> None:
-        said = self.refusal("<!-- shell: echo why >&2; exit 3 -->\n")
+        said = self.refusal("<!-- shell: echo; echo out; echo why >&2; exit 3 -->\n")
         self.assertIn("ends with 3: why", said)
 
     def test_a_command_that_prints_no_text(self) -> None:

@@ -49,7 +49,7 @@ SERVER = """
     signal.pause()
 """
 STUBBORN = """
-    import fcntl, os, signal, sys, time
+    import fcntl, os, signal, sys
     lock = open(sys.argv[1])
     fcntl.flock(lock, fcntl.LOCK_SH)
     ready = os.pipe()
@@ -60,7 +60,8 @@ STUBBORN = """
         os.read(ready[0], 1)
         print("listening on 127.0.0.1:4321", flush=True)
     os.write(ready[1], b"!")
-    time.sleep(50)
+    signal.alarm(50)
+    signal.pause()
 """
 POLITE = """
     import signal, sys

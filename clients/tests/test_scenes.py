@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import tempfile
-import time
+import threading
 import unittest
 from pathlib import Path
 
@@ -188,23 +188,25 @@ class ByHand(unittest.TestCase):
         self.assertRegex(finished.stderr, r"\Ascenes.py: nobody listens on [^\n]*\n\Z")
 
     def test_signals_leave_nobody_behind(self) -> None:
+        asked = threading.Semaphore(0)
+
+        def never_answers(line: socket.socket) -> None:
+            line.sendall(GREETING)
+            line.recv(100)
+            asked.release()
+            line.recv(100)
+
         for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
-            # Left to themselves, these callers would wait for ten minutes.
-            with self.subTest(number.name), Server(hotline, accepts=False) as server:
+            with self.subTest(number.name), Server(never_answers) as server:
+                # Left to themselves, these callers would wait for ten minutes.
                 options = ["--port", server.port, "--timeout", 600]
                 director = start("scenes.py", "three_callers", *options)
-                self.await_clients(3, server.port)
+                for _ in "ABC":
+                    self.assertTrue(asked.acquire(timeout=DEADLINE))
                 director.send_signal(number)
                 self.assertEqual(director.communicate(timeout=DEADLINE), ("", ""))
                 self.assertEqual(director.returncode, code)
-                # One that was being started right then finds nobody to direct it, and leaves.
-                self.await_clients(0, server.port)
-
-    def await_clients(self, count: int, port: int) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while len(clients_of(port)) != count:
-            self.assertLess(time.monotonic(), deadline, clients_of(port))
-            time.sleep(0.01)  # Between two looks; the deadline is above.
+                self.assertEqual(clients_of(server.port), [])
 
     def test_a_reader_who_leaves(self) -> None:
         with Server(hotline) as server:

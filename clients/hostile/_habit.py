@@ -111,7 +111,7 @@ def calls(options: argparse.Namespace, receive_buffer: int | None = None) -> Ite
         try:
             with caller_for(options, receive_buffer) as caller:
                 yield caller
-        except NotReached as error:
+        except (NotReached, WasReset) as error:
             if number == 1:
                 raise
             raise Wrong(f"call {number} of {options.count} failed: {error}") from None

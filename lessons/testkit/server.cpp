@@ -234,7 +234,8 @@ void Server::stop(Seconds within) {
     signal(SIGTERM);
     const int status = wait_exit(within);
     output_->stop();
-    const std::vector<Process> left = strays();
+    std::vector<Process> left = strays();
+    if (left.empty()) left = strays(); // one that was forking and ending may have been missed
     const bool crashed = is_crash(*ended());
     if (crashed) fail(Outcome::crash, "the server " + spelled_end(*ended()) + " when told to stop");
     if (output_->report()) fail(Outcome::exited, "the server was told to stop");

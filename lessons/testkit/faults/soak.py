@@ -26,11 +26,13 @@ def soak(command: Sequence[str], service: str, callers: int) -> list[str]:
     with TemporaryDirectory(prefix="faults-") as folder:
         with Server([*command, "--port", "0", "--service", service], Path(folder)) as server:
             server.must_listen()
-            call(server, service, callers // 10)
 
             def held() -> tuple[int, int, int]:
                 return server.descriptors(), server.threads(), len(server.session())
 
+            fresh = held()
+            call(server, service, callers // 10)
+            wait_until(lambda: held() == fresh, 3)  # the last one may still be leaving
             before, memory = held(), server.resident()
             call(server, service, callers - callers // 10)
             complaints = []

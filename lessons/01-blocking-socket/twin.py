@@ -17,22 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
 from hotline import Service, Switchboard, make_service
-from serving import (
-    PASSING,
-    SHORT_OF_ROOM,
-    StopFlag,
-    fill_standard_streams,
-    listen_on,
-    log_line,
-    parse_options,
-)
-
-TICK = 0.25  # seconds that a call may sleep before we look around
-GRACE = 1.0  # seconds for the end, after SIGTERM and after goodbye
-
-
-class TooLate(Exception):
-    """The caller is too slow, or we have to stop."""
+from serving import PASSING, SHORT_OF_ROOM, TICK, Patience, StopFlag, TooLate
+from serving import fill_standard_streams, listen_on, log_line, parse_options, say_goodbye
 
 
 class Connection:
@@ -43,10 +29,8 @@ class Connection:
     ) -> None:
         self.caller = caller
         self.service = service
-        self.idle_timeout = idle_timeout
         self.stop = stop
-        self.last_progress = time.monotonic()
-        self.requests = 0
+        self.patience = Patience(idle_timeout, stop)
 
     def run(self) -> None:
         """Returns when all is said, and when we are to stop and owe nothing."""
@@ -59,14 +43,14 @@ class Connection:
                 return
             else:
                 self.hear()
-            self.look_at_the_clock()
+            self.patience.check(time.monotonic())
 
     def speak(self) -> None:
         try:
             self.service.sent(self.caller.send(self.service.unsent()))
         except TimeoutError:
             return
-        self.last_progress = time.monotonic()
+        self.patience.progress()
 
     def hear(self) -> None:
         try:
@@ -77,36 +61,16 @@ class Connection:
             self.service.receive(heard)
         else:
             self.service.end_of_input()
-        if self.service.requests() != self.requests:
-            self.requests = self.service.requests()
-            self.last_progress = time.monotonic()
+        self.patience.heard(self.service.requests())
 
     def sleep(self, nap: float) -> None:
         """The handler sleeps, and with it the whole server."""
         end = time.monotonic() + nap
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(left, TICK))
-            self.last_progress = time.monotonic()
-            self.look_at_the_clock()
+            self.patience.progress()  # It is we who are slow.
+            self.patience.check(time.monotonic())
         self.service.woke()
-
-    def look_at_the_clock(self) -> None:
-        now = time.monotonic()
-        if self.stop.asked and now > self.stop.end_of_grace(GRACE):
-            raise TooLate("no time left to stop")
-        if self.idle_timeout and now > self.last_progress + self.idle_timeout:
-            raise TooLate("too slow")
-
-
-def say_goodbye(caller: socket.socket, deadline: float) -> None:
-    """Ends our direction, then reads and forgets what the caller still says (step 8)."""
-    caller.shutdown(socket.SHUT_WR)
-    while time.monotonic() < deadline:
-        try:
-            if not caller.recv(16384):
-                return
-        except TimeoutError:
-            pass
 
 
 def pick_up(listener: socket.socket) -> socket.socket | None:
@@ -142,8 +106,7 @@ def main() -> int:
                     service = make_service(options.service, "blocking", caller, switchboard)
                     with closing(service):
                         Connection(caller, service, options.idle_timeout, stop).run()
-                    late = stop.end_of_grace(GRACE) if stop.asked else time.monotonic() + GRACE
-                    say_goodbye(caller, late)
+                    say_goodbye(caller, stop)
             except (OSError, TooLate) as error:
                 log_line(f"lost a caller: {error}")
     return 0

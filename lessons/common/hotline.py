@@ -328,11 +328,12 @@ def make_service(name: str, model: str, caller: socket.socket, switchboard: Swit
         address = "{}:{}".format(*caller.getpeername())
     except OSError:  # The caller is gone already.
         address = "0.0.0.0:0"
+    here = threading.current_thread()
     return Hotline(
         Setting(
             model=model,
             pid=os.getpid(),
-            thread=str(threading.get_native_id()),
+            thread=str(here.native_id) if here is threading.main_thread() else here.name,
             descriptor=caller.fileno(),
             address=address,
             date=time.ctime,

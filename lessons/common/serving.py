@@ -1,15 +1,21 @@
-"""What the Python twins share, given as in C++: the command line, the log, the listening socket."""
+"""What the Python twins share: the command line, the log, the listening socket; how long a caller
+may take, and how we stop. How callers are waited for and served is each twin's own."""
 
 from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+
+TICK = 0.25  # seconds that a call may sleep where nothing else would wake it
+GRACE = 1.0  # seconds for the end, after SIGTERM and after goodbye
 
 # What accept() says of a caller who was gone before we picked up (accept(2)): the next may be fine.
 PASSING = {
@@ -140,17 +146,107 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.asked = False
-        self._end = 0.0
+        self.end = math.inf  # the moment (time.monotonic) by which we are gone
+        self.then: Callable[[], None] = lambda: None  # what else is to be done at once
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._set)
 
     def _set(self, _number: int, _frame: object) -> None:
         self.asked = True
+        self.end = time.monotonic() + GRACE
         # Once is enough. At its end Python forgets our handler, and one more would kill us then.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
+        self.then()
 
-    def end_of_grace(self, grace: float) -> float:
-        """The moment (time.monotonic) by which we are gone, from the first time it is asked."""
-        self._end = self._end or time.monotonic() + grace
-        return self._end
+
+class Bell:
+    """Ends the sleep of a select() or poll() that watches it, and does so too when it rang a moment
+    before the call. Other threads ring it; and signals, once signal.set_wakeup_fd has its number.
+
+    It is a socket that is connected to itself: one descriptor, where a pipe would be two.
+    """
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind("")  # The kernel thinks of a name, unix(7).
+        self._socket.connect(self._socket.getsockname())
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def ring(self) -> None:
+        with suppress(BlockingIOError):  # It rings already.
+            self._socket.send(b"!")
+
+    def hush(self) -> None:
+        with suppress(BlockingIOError):
+            while self._socket.recv(1):
+                pass
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def bell_for_signals() -> Bell:
+    """Python's own handler, the one in C, rings it: no signal gets lost between two calls."""
+    bell = Bell()
+    signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
+    return bell
+
+
+class TooLate(Exception):
+    """The caller is too slow, or we have to stop."""
+
+
+class Patience:
+    """How long a caller may take for one request, or for one piece of an answer."""
+
+    def __init__(self, idle_timeout: float, stop: StopFlag) -> None:
+        self._idle_timeout = idle_timeout or math.inf
+        self._stop = stop
+        self._last_progress = time.monotonic()
+        self._requests = 0
+
+    def progress(self) -> None:
+        self._last_progress = time.monotonic()
+
+    def heard(self, requests: int) -> None:
+        """A caller who drips one byte now and then makes no progress. A whole request is progress."""
+        if requests != self._requests:
+            self._requests = requests
+            self.progress()
+
+    @property
+    def end(self) -> float:
+        """The moment at which it is over."""
+        return min(self._last_progress + self._idle_timeout, self._stop.end)
+
+    def left(self) -> float | None:
+        """The seconds until then, as a socket's timeout; None where there is no end."""
+        return None if self.end == math.inf else max(self.end - time.monotonic(), 0.001)
+
+    def check(self, now: float) -> None:
+        if now > self.end:
+            raise TooLate("no time left to stop" if self._stop.asked else "too slow")
+
+
+def wake_reader(caller: socket.socket) -> None:
+    """Whoever sleeps in recv() on this socket wakes and reads an end. close() would not wake them:
+    they would sleep on, and the number could be somebody else's by the time they read again."""
+    with suppress(OSError):  # The caller may be gone.
+        caller.shutdown(socket.SHUT_RD)
+
+
+def say_goodbye(caller: socket.socket, stop: StopFlag) -> None:
+    """Ends our direction, then reads and forgets what the caller still says (lesson 01, step 8)."""
+    deadline = time.monotonic() + GRACE
+    caller.settimeout(TICK)
+    caller.shutdown(socket.SHUT_WR)
+    while time.monotonic() < min(deadline, stop.end):
+        try:
+            if not caller.recv(16384):
+                return
+        except TimeoutError:
+            pass

@@ -109,7 +109,8 @@ class Connection:
     def say_goodbye(self) -> None:
         self.service.close()
         self.end_of_goodbye = time.monotonic() + GRACE
-        self.caller.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # They may be gone; then the next recv() says so.
+            self.caller.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         if not self.is_leaving():

@@ -241,12 +241,11 @@ def wake_reader(caller: socket.socket) -> None:
 
 def say_goodbye(caller: socket.socket, stop: StopFlag) -> None:
     """Ends our direction, then reads and forgets what the caller still says (lesson 01, step 8)."""
-    deadline = time.monotonic() + GRACE
-    caller.settimeout(TICK)
-    caller.shutdown(socket.SHUT_WR)
-    while time.monotonic() < min(deadline, stop.end):
-        try:
-            if not caller.recv(16384):
-                return
-        except TimeoutError:
-            pass
+    end = time.monotonic() + GRACE
+    with suppress(OSError):  # They may be gone, and then there is nobody to say goodbye to.
+        caller.shutdown(socket.SHUT_WR)
+        while (left := min(end, stop.end) - time.monotonic()) > 0:
+            caller.settimeout(min(left, TICK))
+            with suppress(TimeoutError):
+                if not caller.recv(16384):
+                    return

@@ -277,7 +277,7 @@ class Caller:
         if isinstance(error, ConnectionRefusedError):
             return (
                 f"nobody listens on {self.peer} (connection refused). Is the server running? "
-                "Start it with ./lab run 01 and give the port that it prints."
+                "Start it with ./lab run LESSON and give the port that it prints."
             )
         if isinstance(error, TimeoutError):
             return (

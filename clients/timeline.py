@@ -17,12 +17,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from conversation import is_said_by_others
 from talk import Parser, TalkError, run
 
 Event = dict[str, Any]
 
 NOTICEABLE = 0.25  # seconds; a shorter wait is no wait to somebody who looks at the drawing
 NARROWEST = 60
+MOST_LANES = 20
 
 # kind of time: (its sign, the same in ASCII, colour, what the legend says)
 LOOKS = {
@@ -105,7 +107,7 @@ def note(visit: Visit, time: float, do: str, event: Event) -> None:
         visit.asking = event["text"]
         if visit.greeted is not None:  # otherwise it is still the queue that the caller waits in
             enter(visit, "asked", time)
-    elif do == "received" and not is_part(event, visit.asking):
+    elif do == "received" and is_answer(event["text"], visit.asking):
         if visit.greeted is None and event["text"].startswith("Welcome to "):
             visit.greeted = time
         else:
@@ -113,9 +115,15 @@ def note(visit: Visit, time: float, do: str, event: Event) -> None:
         enter(visit, "silent", time)
 
 
-def is_part(event: Event, asking: str) -> bool:
+def is_answer(text: str, asking: str) -> bool:
+    """The end of one, and not what somebody else said."""
+    told = is_said_by_others(text.removesuffix("\\n").encode(), asking.encode())
+    return not told and not is_part(text, asking)
+
+
+def is_part(text: str, asking: str) -> bool:
     """Some of the bytes of `big`; the answer is not over."""
-    return asking.startswith("big ") and not event["text"].endswith("\\n")
+    return asking.startswith("big ") and not text.endswith("\\n")
 
 
 def enter(visit: Visit, kind: str, time: float) -> None:
@@ -138,7 +146,7 @@ def draw(
     pen = Pen(colour, ascii)
     start = min(visit.called for visit in seen)
     length = max(max(visit.ended for visit in seen) - start, 0.001)
-    names = list(dict.fromkeys(visit.who for visit in seen))
+    names = list(dict.fromkeys(visit.who for visit in seen))[:MOST_LANES]
     label = max(map(len, names)) + 2
     columns = max(width, NARROWEST) - label - 2
     picture = [" " * label + scale(length, columns)]
@@ -202,7 +210,7 @@ def scale(length: float, columns: int) -> str:
 
 def table(seen: list[Visit]) -> list[str]:
     rows = [("caller", "connected after", "waited in the queue", "first answer took", "total")]
-    for visit in seen[:20]:
+    for visit in seen[:MOST_LANES]:
         queue, answer = visit.wait_in_queue(), visit.wait_for_answer()
         rows.append(
             (
@@ -217,7 +225,7 @@ def table(seen: list[Visit]) -> list[str]:
     lines = [
         "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     ]
-    return lines + ([f"and {len(seen) - 20} more"] if len(seen) > 20 else [])
+    return lines + ([f"and {more} more"] if (more := len(seen) - MOST_LANES) > 0 else [])
 
 
 def span_text(seconds: float) -> str:

@@ -57,7 +57,7 @@ def conversation(events: list[Event]) -> list[str]:
     for event in events:
         text = str(event.get("text", ""))
         # The bytes of `big` come in as many pieces as the caller likes; their number is the news.
-        if event["do"] == "received" and is_part(event, asked):
+        if event["do"] == "received" and is_part(text, asked):
             payload += int(event["bytes"])
             continue
         if payload:

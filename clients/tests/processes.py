@@ -58,10 +58,23 @@ def lesson_server(test: unittest.TestCase, *options: str) -> Iterator[int]:
     program = os.environ.get("SERVER_01", "")
     if not Path(program).is_file():
         test.skipTest("SERVER_01 names no server")
-    command = [program, *options]
+    with serving([program, *options]) as port:
+        yield port
+
+
+def servers_of(lesson: str) -> list[list[str]]:
+    """The commands of a lesson's twin, and of its server where Meson says where that is."""
+    twin = next((CLIENTS.parent / "lessons").glob(f"{lesson}-*/twin.py"))
+    program = os.environ.get(f"SERVER_{lesson}", "")
+    return [[sys.executable, str(twin)], *([[program]] if Path(program).is_file() else [])]
+
+
+@contextlib.contextmanager
+def serving(command: list[str]) -> Iterator[int]:
+    """Runs a server; its port."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         try:
             assert server.stdout is not None
             yield int(server.stdout.readline().rpartition(b":")[2])
         finally:
-            server.kill()
+            server.terminate()  # not killed: one that has children sends them home

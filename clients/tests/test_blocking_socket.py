@@ -331,7 +331,7 @@ class Usage(Client):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         finished = run(CLIENT, "--port", port, "--say", "0")
-        self.assert_fails(finished, r"nobody listens .* Start it with \./lab run 01")
+        self.assert_fails(finished, r"nobody listens .* Start it with ./lab run LESSON")
 
     def test_ctrl_c(self) -> None:
         with Server(hotline) as server:

@@ -101,7 +101,9 @@ class GivingUp(unittest.TestCase):
     def test_nobody_listens(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        with self.assertRaisesRegex(NotReached, f"nobody listens on 127.0.0.1:{port} .*lab run 01"):
+        with self.assertRaisesRegex(
+            NotReached, f"nobody listens on 127.0.0.1:{port} .*lab run LESSON"
+        ):
             Caller("127.0.0.1", port).connect()
 
     def test_unknown_host(self) -> None:

@@ -328,12 +328,12 @@ def make_service(name: str, model: str, caller: socket.socket, switchboard: Swit
         address = "{}:{}".format(*caller.getpeername())
     except OSError:  # The caller is gone already.
         address = "0.0.0.0:0"
-    here = threading.current_thread()
+    here, own_number = threading.current_thread(), threading.get_native_id()
     return Hotline(
         Setting(
             model=model,
             pid=os.getpid(),
-            thread=str(here.native_id) if here is threading.main_thread() else here.name,
+            thread=here.name if here is not threading.main_thread() else str(own_number),
             descriptor=caller.fileno(),
             address=address,
             date=time.ctime,

@@ -25,10 +25,11 @@ inline std::string date_now() {
     return text.substr(0, text.find('\n'));
 }
 
-// A service for this caller. `name` is "hotline" or "echo"; `model` is for the greeting. The
-// switchboard must outlive it.
+// A service for this caller. `name` is "hotline" or "echo"; `model` and `thread`, a name or the
+// kernel's number, are for the greeting. The switchboard must outlive it.
 inline std::unique_ptr<Service> make_service(const std::string& name, std::string model,
-                                             const Fd& caller, Switchboard& switchboard) {
+                                             const Fd& caller, Switchboard& switchboard,
+                                             std::string thread = std::to_string(::gettid())) {
     if (name == "echo") return std::make_unique<Echo>();
     sockaddr_in address{};
     socklen_t size = sizeof address;
@@ -36,7 +37,7 @@ inline std::unique_ptr<Service> make_service(const std::string& name, std::strin
     ::getpeername(caller.number(), reinterpret_cast<sockaddr*>(&address), &size);
     return std::make_unique<Hotline>(Setting{.model = std::move(model),
                                              .pid = ::getpid(),
-                                             .thread = std::to_string(::gettid()),
+                                             .thread = std::move(thread),
                                              .descriptor = caller.number(),
                                              .address = to_text(address),
                                              .date = date_now,

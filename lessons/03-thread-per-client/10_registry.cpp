@@ -1,0 +1,237 @@
+// 03 thread per client, step 10: a registry.
+//
+// Idea     Each connection has a lock of its own, and the list of all has one. Who wants to tell all
+//          others copies the list, and gives its lock back. A copy may be out of date: somebody in
+//          it has hung up meanwhile. So all who hold a connection own it (shared_ptr), and the last
+//          one to let go ends it.
+// Run it   HOLD="before the others are told" ./lab run 03/10    and ./lab client 03 in three
+//          terminals: `say hello` in the first, leave the second, `count` in the third.
+// See      The third is answered at once. After kill -USR1 the first one's words reach them, too.
+// Was      In step 9 all of them waited for the one lock.
+// Broken   The threads are let go and forgotten. When the server is to stop, nobody waits for them.
+
+#include "accept_errors.hpp"
+#include "check.hpp"
+#include "converse.hpp"
+#include "fd.hpp"
+#include "listen_on.hpp"
+#include "log.hpp"
+#include "make_service.hpp"
+#include "schedule_point.hpp"
+
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+// Sleeps until somebody calls, a second at most. Was it somebody? One descriptor is all we ask
+// about: the callers have threads, which may sleep for themselves.
+bool somebody_calls(const Fd& listener) {
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(listener.number(), &readable);
+    timeval second{.tv_sec = 1, .tv_usec = 0}; // Linux counts it down: it is set anew each time.
+    const int ready = ::select(listener.number() + 1, &readable, nullptr, nullptr, &second);
+    if (ready == -1 && errno == EINTR) return false;
+    return check(ready, "select") > 0;
+}
+
+// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02).
+std::optional<Fd> pick_up(const Fd& listener) {
+    const int caller = ::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (caller != -1) return Fd(caller);
+    if (errno == EAGAIN || passes(errno)) return std::nullopt;
+    if (!is_short_of_room(errno)) check(caller, "accept");
+    log_line("no room for a caller: ", std::strerror(errno), "; I wait a second");
+    ::sleep(1);
+    return std::nullopt;
+}
+
+class Connection;
+
+// Who is on the line.
+class Registry {
+public:
+    void add(const std::shared_ptr<Connection>& connection) {
+        const std::lock_guard lock(mutex_);
+        connections_.push_back(connection);
+    }
+    void remove(const std::shared_ptr<Connection>& connection) {
+        const std::lock_guard lock(mutex_);
+        std::erase(connections_, connection);
+    }
+
+    // A copy: whoever goes through it may take their time, while others come and go.
+    std::vector<std::shared_ptr<Connection>> everybody() const {
+        const std::lock_guard lock(mutex_);
+        return connections_;
+    }
+
+    std::uint64_t count() { return ++count_; }
+
+private:
+    std::atomic<std::uint64_t> count_ = 0; // one number by itself: it needs no lock
+    mutable std::mutex mutex_;             // guards what follows
+    std::vector<std::shared_ptr<Connection>> connections_;
+};
+
+// One caller and their service. To the service it is the switchboard: what concerns the others goes
+// from here to their connections.
+class Connection final : private Switchboard {
+public:
+    Connection(Fd caller, Registry& registry) : caller_(std::move(caller)), registry_(registry) {}
+
+    // We give the lock back wherever we sleep.
+    void run() {
+        std::unique_lock lock(mutex_);
+        service_ = make_service("hotline", "thread", caller_, *this);
+        while (!service_->finished()) {
+            if (!said_.empty())
+                pass_on(lock);
+            else if (!service_->unsent().empty())
+                speak(lock);
+            else if (const auto nap = service_->nap())
+                sleep(lock, *nap);
+            else
+                hear(lock);
+        }
+        lock.unlock();
+        say_goodbye(caller_);
+    }
+
+    // The thread of another caller is here, and brings what they have said. It must not wait:
+    // MSG_DONTWAIT takes what fits, or fails. The rest waits until our own thread wakes up, which
+    // may be when our caller says something.
+    void tell(std::string_view line) {
+        const std::lock_guard lock(mutex_);
+        if (member_ == nullptr) return; // Our own thread has not begun.
+        member_->hear(line);
+        if (sending_) return;
+        const auto text = service_->unsent();
+        const auto count = ::send(caller_.number(), text.data(), text.size(), MSG_DONTWAIT);
+        if (count > 0) service_->sent(static_cast<size_t>(count)); // Errors are for our own thread.
+    }
+
+private:
+    // Tells all others what our caller has said. Without our lock: while we wait for the lock of
+    // another, they may wait for ours, with theirs in their hands. Both would wait for ever.
+    void pass_on(std::unique_lock<std::mutex>& lock) {
+        const auto lines = std::exchange(said_, {});
+        lock.unlock();
+        const auto all = registry_.everybody();
+        schedule_point("before the others are told");
+        for (const auto& other : all)
+            for (const std::string& line : lines)
+                if (other.get() != this) other->tell(line);
+        lock.lock();
+    }
+
+    // While we are in send() somebody else may come with a line for our caller (tell). They leave
+    // it in the service: were both to send, the bytes of two sentences would mix.
+    void speak(std::unique_lock<std::mutex>& lock) {
+        const std::string piece(service_->unsent());
+        sending_ = true;
+        lock.unlock();
+        const auto count =
+            insist("send", [&] { return ::send(caller_.number(), piece.data(), piece.size(), 0); });
+        lock.lock();
+        sending_ = false;
+        service_->sent(static_cast<size_t>(count));
+    }
+
+    void sleep(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds nap) {
+        lock.unlock();
+        std::this_thread::sleep_for(nap);
+        lock.lock();
+        service_->woke();
+    }
+
+    void hear(std::unique_lock<std::mutex>& lock) {
+        std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+        const auto room = std::min(bytes.size(), service_->room());
+        lock.unlock();
+        const auto count =
+            insist("recv", [&] { return ::recv(caller_.number(), bytes.data(), room, 0); });
+        lock.lock();
+        if (count == 0)
+            service_->end_of_input();
+        else
+            service_->receive({bytes.data(), static_cast<size_t>(count)});
+    }
+
+    // The service calls these, in receive() and in sent(): our lock is held.
+    void join(Member& member) override { member_ = &member; }
+    void leave(Member& /*member*/) override {}
+    std::uint64_t count() override { return registry_.count(); }
+    void say(const Member& /*speaker*/, std::string_view line) override {
+        said_.emplace_back(line);
+    }
+
+    const Fd caller_;
+    Registry& registry_;
+
+    std::mutex mutex_;         // guards what follows
+    Member* member_ = nullptr; // our service, as the others see it
+    std::unique_ptr<Service> service_;
+    bool sending_ = false;          // our own thread is in send()
+    std::vector<std::string> said_; // by our caller, and not yet passed on
+};
+
+// One conversation, from the greeting to the goodbye.
+void serve(const std::shared_ptr<Connection>& connection, Registry& registry) {
+    try {
+        registry.add(connection);
+        connection->run();
+    } catch (const std::exception& error) {
+        log_line("lost a caller: ", error.what());
+    }
+    registry.remove(connection);
+}
+
+void ignore_broken_pipes() {
+    struct sigaction action {};
+    action.sa_handler = SIG_IGN;
+    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
+}
+
+int main() try {
+    ignore_broken_pipes();
+    const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
+    Registry registry;
+    int calls = 0;
+    for (int turn = 1; true; ++turn) {
+        if (somebody_calls(listener)) {
+            if (auto caller = pick_up(listener)) {
+                ++calls;
+                auto connection = std::make_shared<Connection>(std::move(*caller), registry);
+                std::thread([connection = std::move(connection), &registry] {
+                    serve(connection, registry);
+                }).detach(); // Nobody waits for its end: a debt, and step 12 pays it.
+            }
+        }
+        // The other work. Here it is a line in the log; step 12 looks for threads that have ended,
+        // and the server for callers who have said nothing for too long.
+        log_line("turn ", std::to_string(turn), ", ", std::to_string(calls), " calls so far");
+    }
+} catch (const std::exception& error) {
+    log_line(error.what());
+    return EXIT_FAILURE;
+}

@@ -1,0 +1,194 @@
+// 03 thread per client, step 8: a lock that is held while we wait.
+//
+// Idea     The lock now guards the services, too. So the conversation of lesson 01 comes back into
+//          the step: it must say where it has the lock and where not.
+// Run it   ./lab run 03/8    and ./lab client 03 in two terminals. `say hello` in one of them.
+// See      The other one hears it. Now python3 clients/hostile/never_reader.py --port PORT in a
+//          third: the first two get no answer any more, and no new caller is greeted.
+// Was      In step 7 two threads worked in one service at the same time.
+// Broken   send() sleeps while a caller does not read. Whoever sleeps in it has the lock.
+
+#include "accept_errors.hpp"
+#include "check.hpp"
+#include "converse.hpp"
+#include "fd.hpp"
+#include "listen_on.hpp"
+#include "log.hpp"
+#include "make_service.hpp"
+#include "schedule_point.hpp"
+
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+// Sleeps until somebody calls, a second at most. Was it somebody? One descriptor is all we ask
+// about: the callers have threads, which may sleep for themselves.
+bool somebody_calls(const Fd& listener) {
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(listener.number(), &readable);
+    timeval second{.tv_sec = 1, .tv_usec = 0}; // Linux counts it down: it is set anew each time.
+    const int ready = ::select(listener.number() + 1, &readable, nullptr, nullptr, &second);
+    if (ready == -1 && errno == EINTR) return false;
+    return check(ready, "select") > 0;
+}
+
+// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02).
+std::optional<Fd> pick_up(const Fd& listener) {
+    const int caller = ::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC);
+    if (caller != -1) return Fd(caller);
+    if (errno == EAGAIN || passes(errno)) return std::nullopt;
+    if (!is_short_of_room(errno)) check(caller, "accept");
+    log_line("no room for a caller: ", std::strerror(errno), "; I wait a second");
+    ::sleep(1);
+    return std::nullopt;
+}
+
+class Connection;
+
+// What all callers share, and one lock for all of it: for this object, and for the service of each
+// connection in it.
+struct Shared {
+    std::mutex mutex;
+    std::uint64_t count = 0;
+    std::vector<Connection*> connections;
+};
+
+// One caller and their service. To the service it is the switchboard: what concerns the others goes
+// from here to their connections.
+class Connection final : private Switchboard {
+public:
+    Connection(const Fd& caller, Shared& shared) : caller_(caller), shared_(shared) {
+        const std::lock_guard lock(shared_.mutex);
+        service_ = make_service("hotline", "thread", caller_, *this);
+        shared_.connections.push_back(this);
+    }
+    ~Connection() override {
+        const std::lock_guard lock(shared_.mutex);
+        std::erase(shared_.connections, this);
+    }
+
+    // We give the lock back where we sleep, in a nap and in recv(). In send() we keep it: the service
+    // must not change while its words are on their way.
+    void run() {
+        std::unique_lock lock(shared_.mutex);
+        while (!service_->finished()) {
+            if (!service_->unsent().empty())
+                speak();
+            else if (const auto nap = service_->nap())
+                sleep(lock, *nap);
+            else
+                hear(lock);
+        }
+    }
+
+    // The thread of another caller is here, with the lock, and brings what they have said. Our own
+    // sleeps in recv(), so this one sends it.
+    void tell(std::string_view line) {
+        member_->hear(line);
+        const auto text = service_->unsent();
+        const auto count = ::send(caller_.number(), text.data(), text.size(), 0);
+        if (count > 0) service_->sent(static_cast<size_t>(count)); // Errors are for our own thread.
+    }
+
+private:
+    void speak() {
+        const auto text = service_->unsent();
+        const auto count =
+            insist("send", [&] { return ::send(caller_.number(), text.data(), text.size(), 0); });
+        service_->sent(static_cast<size_t>(count));
+    }
+
+    void sleep(std::unique_lock<std::mutex>& lock, std::chrono::milliseconds nap) {
+        lock.unlock();
+        std::this_thread::sleep_for(nap);
+        lock.lock();
+        service_->woke();
+    }
+
+    void hear(std::unique_lock<std::mutex>& lock) {
+        std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+        const auto room = std::min(bytes.size(), service_->room());
+        lock.unlock();
+        const auto count =
+            insist("recv", [&] { return ::recv(caller_.number(), bytes.data(), room, 0); });
+        lock.lock();
+        if (count == 0)
+            service_->end_of_input();
+        else
+            service_->receive({bytes.data(), static_cast<size_t>(count)});
+    }
+
+    // The service calls these, in receive() and in sent(): the lock is held.
+    void join(Member& member) override { member_ = &member; }
+    void leave(Member& /*member*/) override {}
+    std::uint64_t count() override { return ++shared_.count; }
+    void say(const Member& /*speaker*/, std::string_view line) override {
+        schedule_point("before the others are told");
+        for (Connection* other : shared_.connections)
+            if (other != this) other->tell(line);
+    }
+
+    const Fd& caller_;
+    Shared& shared_;
+    Member* member_ = nullptr; // our service, as the others see it
+    std::unique_ptr<Service> service_;
+};
+
+// One conversation, from the greeting to the goodbye. Every line of it may sleep.
+void serve(const Fd& caller, Shared& shared) try {
+    Connection(caller, shared).run();
+    say_goodbye(caller);
+} catch (const std::exception& error) {
+    // main() has a catch, too, but no exception finds it from here: each thread has a stack of its
+    // own, and under our outermost line there is only the end of the process.
+    log_line("lost a caller: ", error.what());
+}
+
+void ignore_broken_pipes() {
+    struct sigaction action {};
+    action.sa_handler = SIG_IGN;
+    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
+}
+
+int main() try {
+    ignore_broken_pipes();
+    const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
+    Shared shared;
+    int calls = 0;
+    for (int turn = 1; true; ++turn) {
+        if (somebody_calls(listener)) {
+            if (auto caller = pick_up(listener)) {
+                ++calls;
+                std::thread([caller = std::move(*caller), &shared] {
+                    schedule_point("a thread begins");
+                    serve(caller, shared);
+                }).detach(); // Nobody waits for its end: a debt, and step 12 pays it.
+            }
+        }
+        // The other work. Here it is a line in the log; step 12 looks for threads that have ended,
+        // and the server for callers who have said nothing for too long.
+        log_line("turn ", std::to_string(turn), ", ", std::to_string(calls), " calls so far");
+    }
+} catch (const std::exception& error) {
+    log_line(error.what());
+    return EXIT_FAILURE;
+}

@@ -1,5 +1,6 @@
 // The proofs of lesson 01. A case named "step N: ..." passes on step N and fails on step N - 1.
 #include "step.hpp"
+#include "talk.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -15,31 +16,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto greeting = "Welcome to 10086, blocking, pid *, thread *";
-
-// `count` questions in one piece of text.
-std::string repeated(int count, const std::string& text) {
-    std::string all;
-    for (int i = 0; i < count; ++i)
-        all += text;
-    return all;
-}
-
-// Much is owed when the caller says exit, with more words behind it, and takes time to read. A
-// close() with words unread would throw away what is still on its way.
-void expect_all_that_is_owed(Server& server) {
-    Caller caller = server.call("A", {.receive_buffer = 65536});
-    caller.expect_line_like(greeting);
-    const std::string line = std::string(1000, 'x') + '\n';
-    constexpr int lines = 1500;
-    auto asking = std::async(std::launch::async, [&] {
-        caller.send(repeated(lines, "echo " + line) + "exit\n" + repeated(100, line), 20s);
-    });
-    std::this_thread::sleep_for(300ms); // The caller is slow: by now the server is done.
-    for (int i = 0; i < lines; ++i)
-        caller.expect(line);
-    caller.expect_end();
-    asking.get();
-}
 
 } // namespace
 

@@ -3,6 +3,7 @@
 
 #include "caller.hpp"
 #include "server.hpp"
+#include "talk.hpp"
 
 #include <cstddef>
 #include <string>
@@ -31,18 +32,6 @@ const std::vector<Property>& properties();
 
 Server start(const Ground& ground, const std::vector<std::string>& arguments = {},
              const ServerOptions& options = {});
-
-// A caller who has heard the greeting.
-Caller greeted(Server& server, const std::string& name, const CallerOptions& options = {});
-
-// A new caller is greeted and answered.
-void expect_service(Server& server, const std::string& name);
-
-// What follows the request `big COUNT`, but for the last line; and that line.
-std::string big_bytes(std::size_t count);
-std::string big_sum(std::size_t count);
-
-std::string repeated(std::size_t count, std::string_view text);
 
 // "12 ms", or "1.2 s"
 std::string duration(Seconds time);

@@ -91,14 +91,6 @@ std::string heard_until_gone(Caller& caller, Seconds within) {
     return heard;
 }
 
-std::string repeated(std::size_t count, std::string_view text) {
-    std::string all;
-    all.reserve(count * text.size());
-    for (std::size_t i = 0; i < count; ++i)
-        all += text;
-    return all;
-}
-
 std::string noise(std::size_t count, std::uint_fast64_t seed) {
     std::mt19937_64 random(seed); // the standard says which numbers it gives
     std::string bytes(count + 8, '\0');

@@ -5,6 +5,7 @@
 #include "caller.hpp"
 #include "columns.hpp"
 #include "server.hpp"
+#include "talk.hpp"
 
 #include <doctest/doctest.h>
 
@@ -46,7 +47,6 @@ Counts at_rest(Server& server, Service service);
 // All that comes until the end of the stream or a reset.
 std::string heard_until_gone(Caller& caller, Seconds within = usual);
 
-std::string repeated(std::size_t count, std::string_view text);
 std::string noise(std::size_t count,
                   std::uint_fast64_t seed); // every byte value, the same each time
 

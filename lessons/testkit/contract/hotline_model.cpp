@@ -58,7 +58,7 @@ std::string uppered(std::string_view text) {
 // The request that `line` is, without the two that say more than a line: `exit` and `sink`.
 std::string answer_to(std::string_view line) {
     constexpr std::size_t largest = 1'000'000'000;
-    const std::string again = "Do it again\n";
+    std::string again = "Do it again\n";
     const auto behind = [&](std::string_view verb) -> std::optional<std::string_view> {
         if (line == verb) return "";
         if (line.starts_with(std::string(verb) + ' ')) return line.substr(verb.size() + 1);

@@ -3,7 +3,7 @@
 // Idea     select() takes the time until the nearest deadline, and wakes us then: one clock for all.
 //          A deadline counts from the last whole request or the last piece of an answer. A byte now
 //          and then is no progress (lesson 01, step 9).
-// Run it   ./lab run 02/11 -- --idle-timeout 5    and    ./lab client 02
+// Run it   ./lab run 02/11 -- --idle-timeout 5    and    ./lab client 01 -- --port PORT
 // See      Who says nothing is dropped after five seconds, in the middle of the others' talk.
 // Was      In step 10 a silent caller kept a place for ever.
 // Broken   SIGTERM cuts everybody off in the middle of a word.

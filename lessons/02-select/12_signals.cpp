@@ -2,8 +2,8 @@
 //
 // Idea     A signal becomes a byte in a pipe, and a pipe is something that select() can watch. So
 //          there is still one place where this server sleeps, and whatever happens wakes it there.
-// Run it   ./lab run 02/12    and    ./lab client 02
-// See      `big 100000000`, then Ctrl-C at the server: the answer is said to its end.
+// Run it   ./lab run 02/12    and    ./lab client 01 -- --port PORT
+// See      `big 5000000`, then Ctrl-C at the server: the answer comes to its end.
 // Was      SIGTERM ended step 11 in the middle of a word.
 // Broken   Callers do not hear each other, and each one counts for themselves.
 

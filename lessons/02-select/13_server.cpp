@@ -3,9 +3,9 @@
 // Idea     Callers meet: one switchboard for all. What all share needs no lock, since one thread
 //          does everything, one thing after another. And to say something to all is no loop of
 //          send() calls: it goes into each one's mailbox, and select() says who can be told.
-// Run it   ./lab run 02    and in two more terminals    ./lab client 02
-// See      `say hello`: the other one hears it. One who does not read misses lines, and is told how
-//          many; nobody waits for them.
+// Run it   ./lab run 02    and    ./lab client 02 -- --say "A: say hello"
+// See      All but A hear it. One who does not read misses lines, and is told how many; nobody
+//          waits for them.
 // Was      In step 12 everybody was alone.
 // Broken   A handler that sleeps, or computes, stops everybody. And 1,024 is the end.
 

@@ -1,7 +1,7 @@
 // 02 select, step 1: in turn.
 //
 // Idea     Two callers are on the line at once, and we hear them in turn: A, B, A, B ...
-// Run it   ./lab run 02/1    and in two more terminals    ./lab client 02 -- --plain
+// Run it   ./lab run 02/1    and in two more terminals    ./lab client 01 -- --port PORT
 // See      B says something, and hears nothing. A says something: now B has an answer, too.
 // Was      In lesson 01 the second caller waited until the first one had left.
 // Broken   recv() sleeps until A speaks. Meanwhile B may say what they like: nobody listens.

@@ -2,7 +2,7 @@
 //
 // Idea     MSG_DONTWAIT: recv() comes back at once, with bytes or with EAGAIN, "nothing yet". So
 //          nobody can hold us up, and we ask everybody, again and again.
-// Run it   ./lab run 02/2    and    ./lab client 02 -- --plain    and    top
+// Run it   ./lab run 02/2    and    ./lab client 01 -- --port PORT    and    top
 // See      Everybody is answered at once. And one processor is busy, day and night.
 // Was      In step 1 a silent caller kept the others waiting.
 // Broken   A million questions a second, and nearly every answer is "nothing yet".

@@ -2,7 +2,7 @@
 //
 // Idea     One question for all: who has something to say? select() sleeps until somebody has. It
 //          is the only call in which this server sleeps.
-// Run it   ./lab run 02/3    and    ./lab client 02 -- --plain    and    top
+// Run it   ./lab run 02/3    and    ./lab client 01 -- --port PORT    and    top
 // See      Everybody is answered at once, and the processor has a day off.
 // Was      Step 2 asked each caller by name, all the time.
 // Broken   This is an echo: it needs no memory of a caller. A hotline has to know who said what.

@@ -3,7 +3,7 @@
 // Idea     What lay on the stack of a function that served one caller moves into an object: the
 //          conversation so far. There is one for each caller, and select() says whose turn it is.
 // Run it   ./lab run 02/4    and    ./lab client 02
-// See      Two type half a line each, then the rest: each gets their own answer.
+// See      Three talk at once, and each gets their own answers.
 // Was      Step 3 could only echo.
 // Broken   The one who hangs up leaves a number behind, and the next one gets it: in the same pass.
 

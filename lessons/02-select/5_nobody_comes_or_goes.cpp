@@ -3,8 +3,8 @@
 // Idea     A descriptor is a number, and the kernel gives the lowest free one to whoever comes next.
 //          So in a pass over the set nobody is closed and nobody let in: first serve, then close,
 //          then pick up.
-// Run it   ./lab run 02/5    and    ./lab client 02
-// See      One says `sleep 3000`. Meanwhile another hangs up and a third one calls. All goes on.
+// Run it   ./lab run 02/5    and in three more terminals    ./lab client 01 -- --port PORT
+// See      One says `sleep 9000`. Meanwhile another hangs up and a third one calls. All goes on.
 // Was      In step 4 the third one got the number of the second, and with it a bit in the set that
 //          was not meant for them. recv() believed it, and slept.
 // Broken   We still believe that ready means: recv() and accept() do not sleep.

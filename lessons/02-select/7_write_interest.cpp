@@ -3,8 +3,8 @@
 // Idea     send() does not sleep either: it takes what fits. The rest waits with us, and select()
 //          says when there is room again. We ask it about those only to whom we owe something: a
 //          socket with room is always ready, and to ask about all would be to spin.
-// Run it   ./lab run 02/7    and    ./lab client 02
-// See      One says `big 100000000` and does not read (Ctrl-Z). The others do not notice.
+// Run it   ./lab run 02/7    and    python3 clients/hostile/never_reader.py --port PORT
+// See      It asks for a lot and reads nothing. The others do not notice: ./lab client 02
 // Was      In step 6 whoever did not read stopped the server.
 // Broken   What does not fit waits with us, whatever it is: look at the memory.
 

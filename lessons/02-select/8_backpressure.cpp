@@ -3,8 +3,8 @@
 // Idea     Who does not read is not read from. The service answers no further question while an
 //          answer is unsent, and takes no more bytes than it has room for. So the caller's words
 //          wait in the kernel, then in their own kernel, and then they must wait, too.
-// Run it   ./lab run 02/8    and    ./lab client 02
-// See      `big 100000000` from one who does not read: the memory stays as it is.
+// Run it   ./lab run 02/8    and    python3 clients/hostile/never_reader.py --port PORT
+// See      It asks for a lot and reads nothing. The server's memory stays as it is (top).
 // Was      Step 7 kept every answer until its caller would read it.
 // Broken   A caller who asks and says no more (half-close) is dropped before the answer is out.
 

@@ -8,7 +8,7 @@
 extern "C" int select(int count, fd_set* readable, fd_set* writable, fd_set* except,
                       timeval* time) {
     using Select = int (*)(int, fd_set*, fd_set*, fd_set*, timeval*);
-    static const auto the_true_one = reinterpret_cast<Select>(::dlsym(RTLD_NEXT, "select"));
+    static const auto the_true_one = reinterpret_cast<Select>(dlsym(RTLD_NEXT, "select"));
     const fd_set asked = readable != nullptr ? *readable : fd_set{};
     const int ready = the_true_one(count, readable, writable, except, time);
     if (ready > 0 && readable != nullptr) *readable = asked;

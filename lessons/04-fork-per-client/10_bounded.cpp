@@ -159,7 +159,7 @@ private:
     std::vector<pid_t> pids_;
 };
 
-int main() try {
+void handle_signals() {
     on_signal(SIGPIPE, SIG_IGN); // The child inherits this: send() says EPIPE, and nobody dies.
     on_signal(SIGCHLD, wake);
     on_signal(SIGTERM, ask_to_stop);
@@ -168,6 +168,10 @@ int main() try {
     // Blocked means: they wait, each kind once, until we open the mask.
     const sigset_t ours = set_of({SIGCHLD, SIGTERM, SIGINT});
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
+}
+
+int main() try {
+    handle_signals();
 
     // Who looks before they accept must not sleep in accept(): the caller may have left meanwhile.
     Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);

@@ -271,7 +271,7 @@ private:
     std::vector<pid_t> pids_;
 };
 
-int main(int argc, char** argv) try {
+void handle_signals() {
     on_signal(SIGPIPE, SIG_IGN); // The child inherits this: send() says EPIPE, and nobody dies.
     on_signal(SIGCHLD, wake);
     on_signal(SIGTERM, ask_to_stop);
@@ -280,7 +280,10 @@ int main(int argc, char** argv) try {
     // Blocked means: they wait, each kind once, until we open the mask.
     const sigset_t ours = set_of({SIGCHLD, SIGTERM, SIGINT});
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
+}
 
+int main(int argc, char** argv) try {
+    handle_signals();
     fill_standard_streams();
     const Options options = options_from(argc, argv);
     const pid_t server = ::getpid();

@@ -275,7 +275,7 @@ private:
     std::vector<pid_t> pids_;
 };
 
-int main() try {
+void handle_signals() {
     on_signal(SIGPIPE, SIG_IGN); // The child inherits this: send() says EPIPE, and nobody dies.
     on_signal(SIGCHLD, wake);
     on_signal(SIGTERM, ask_to_stop);
@@ -284,7 +284,10 @@ int main() try {
     // Blocked means: they wait, each kind once, until we open the mask.
     const sigset_t ours = set_of({SIGCHLD, SIGTERM, SIGINT});
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
+}
 
+int main() try {
+    handle_signals();
     const pid_t server = ::getpid();
     SharedSwitchboard switchboard;
     Children children(crew);

@@ -83,13 +83,17 @@ void reap() {
     }
 }
 
-int main() try {
+void handle_signals() {
     on_signal(SIGPIPE, SIG_IGN); // The child inherits this: send() says EPIPE, and nobody dies.
     on_signal(SIGCHLD, wake);
 
     // Blocked means: they wait, each kind once, until we open the mask.
     const sigset_t ours = set_of({SIGCHLD});
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
+}
+
+int main() try {
+    handle_signals();
 
     // Who looks before they accept must not sleep in accept(): the caller may have left meanwhile.
     Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);

@@ -134,7 +134,7 @@ void reap() {
     }
 }
 
-int main() try {
+void handle_signals() {
     on_signal(SIGPIPE, SIG_IGN); // The child inherits this: send() says EPIPE, and nobody dies.
     on_signal(SIGCHLD, wake);
     on_signal(SIGTERM, ask_to_stop);
@@ -143,7 +143,10 @@ int main() try {
     // Blocked means: they wait, each kind once, until we open the mask.
     const sigset_t ours = set_of({SIGCHLD, SIGTERM, SIGINT});
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
+}
 
+int main() try {
+    handle_signals();
     // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is full,
     // or until the end.
     std::ios::sync_with_stdio(false);

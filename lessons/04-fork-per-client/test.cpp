@@ -81,6 +81,10 @@ void leave_at_once(Server& server, int count) {
     for (int i = 0; i < count; ++i)
         callers.push_back(greeted(server, std::to_string(i)));
     server.signal(SIGSTOP);
+    expect_soon(server, "the parent stands still", [&] {
+        const std::vector<Process> tree = tree_of(server.pid());
+        return !tree.empty() && tree.front().state == 'T';
+    });
     callers.clear();
     expect_soon(server, "all children end", [&] { return server.children() == 0; });
     server.signal(SIGCONT);

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from conversation import is_said_by_others
+from conversation import amount_of, is_said_by_others
 from talk import Parser, TalkError, run
 
 Event = dict[str, Any]
@@ -40,6 +40,7 @@ class Span:
     kind: str
     start: float
     end: float
+    asking: str = ""
 
     @property
     def length(self) -> float:
@@ -130,7 +131,7 @@ def enter(visit: Visit, kind: str, time: float) -> None:
     if not visit.spans or visit.spans[-1].kind != kind:
         if visit.spans:
             visit.spans[-1].end = time
-        visit.spans.append(Span(kind, time, time))
+        visit.spans.append(Span(kind, time, time, visit.asking))
 
 
 # The picture
@@ -294,6 +295,19 @@ def busy_with(wait: Span, visit: Visit, seen: list[Visit]) -> list[str]:
     return list(dict.fromkeys(busy))
 
 
+def longest_wait(seen: list[Visit]) -> float:
+    """The longest that anybody waited for the greeting or for an answer, in seconds. A nap that they
+    asked for themselves is none."""
+    return max((wait_in(span) for visit in seen for span in visit.spans), default=0.0)
+
+
+def wait_in(span: Span) -> float:
+    if span.kind == "silent":
+        return 0.0
+    nap = amount_of(b"sleep", span.asking.removesuffix("\\n").encode()) or 0
+    return max(span.length - nap / 1000, 0.0)
+
+
 # By hand
 
 
@@ -321,7 +335,15 @@ def show_on_screen(events: Iterable[Event]) -> None:
 def main() -> int:
     parser = Parser(__doc__)
     parser.add_argument("logs", nargs="+", metavar="LOG", help="what a client wrote with --log")
-    show_on_screen(read_logs(parser.parse_args().logs))
+    parser.add_argument(
+        "--longest", action="store_true", help="only the longest wait of a caller, in seconds"
+    )
+    options = parser.parse_args()
+    events = read_logs(options.logs)
+    if options.longest:
+        print(f"{longest_wait(visits(events)):.6f}")
+    else:
+        show_on_screen(events)
     return 0
 
 

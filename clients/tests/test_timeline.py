@@ -14,7 +14,7 @@ from processes import run
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from timeline import Event, draw, sentence, visits  # noqa: E402
+from timeline import Event, draw, longest_wait, sentence, visits  # noqa: E402
 from transcript import transcript  # noqa: E402
 
 HELLO = r"Welcome to 10086, blocking, pid 4711, thread 4712\n"
@@ -208,6 +208,36 @@ class Words(unittest.TestCase):
         self.assertAlmostEqual(wait.length, 0.8, places=3)
         self.assertIn("  < 6 bytes and a newline\n  < sum 081e0256\n", transcript(events))
 
+    def test_a_line_of_somebody_else_is_no_answer(self) -> None:
+        events = log(
+            "A",
+            (0.0, "connecting"),
+            (0.0, "connected"),
+            (0.0, "received", HELLO),
+            (0.1, "sent", r"0\n"),
+            (0.2, "received", r"127.0.0.4:40123: hello\n"),
+            (0.6, "received", r"0000\n"),
+            (1.0, "closed"),
+        )
+        self.assertAlmostEqual(longest_wait(visits(events)), 0.5, places=3)
+
+    def test_the_longest_wait(self) -> None:
+        self.assertAlmostEqual(longest_wait(visits([*A, *B])), 0.801, places=3)
+        self.assertAlmostEqual(longest_wait(visits([*A, *C])), 1.699, places=3)
+        self.assertEqual(longest_wait([]), 0)
+
+    def test_a_nap_that_was_asked_for_is_no_wait(self) -> None:
+        events = log(
+            "A",
+            (0.0, "connecting"),
+            (0.0, "connected"),
+            (0.0, "received", HELLO),
+            (0.1, "sent", r"sleep 900\n"),
+            (1.2, "received", r"ok\n"),
+            (1.2, "closed"),
+        )
+        self.assertAlmostEqual(longest_wait(visits(events)), 0.2, places=3)
+
     def test_a_caller_who_calls_again(self) -> None:
         again = log("A", (2.0, "connecting"), (2.1, "connected"), (2.2, "reset"))
         self.assertEqual([visit.who for visit in visits([*A, *again])], ["A", "A"])
@@ -266,6 +296,7 @@ class ByHand(unittest.TestCase):
             self.assertEqual((finished.returncode, finished.stderr), (0, ""))
             self.assertIn("B waited 801 ms", finished.stdout)
             self.assertNotIn("\x1b", finished.stdout)
+            self.assertEqual(run("timeline.py", "--longest", *files).stdout, "0.801000\n")
             files[0].write_text("not JSON\n")
             finished = run("timeline.py", files[0])
             self.assertEqual((finished.returncode, finished.stdout), (1, ""))

@@ -203,6 +203,77 @@ class Servers(LabTest):
         self.assertFalse(server.exists())
 
 
+# A server with a child that has a thread more: 2 processes, 3 threads.
+FAMILY = """#!/usr/bin/env python3
+import os, signal, sys, threading, time
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+child = os.fork()
+if child == 0:
+    threading.Thread(target=time.sleep, args=[60], daemon=True).start()
+    signal.pause()
+signal.signal(signal.SIGTERM, lambda *_: (os.kill(child, signal.SIGTERM), os._exit(0)))
+print("listening on 127.0.0.1:4005", flush=True)
+time.sleep(60)
+"""
+ALONE = """#!/usr/bin/env python3
+import time
+print("listening on 127.0.0.1:4006", flush=True)
+time.sleep(60)
+"""
+# Long enough to be looked at; and what it logs is how long somebody waited.
+SCENE = """import sys, time
+assert sys.argv[2:] in (["--host", "127.0.0.1", "--port", port, "--json"] for port in ("4005", "4006"))
+time.sleep(0.5)
+print({"three_callers": 1.25, "silent_first": 0.0031, "one_sleeps": 0.8}[sys.argv[1]])
+"""
+TIMELINE = """import sys
+print(open(sys.argv[-1]).read() if "--longest" in sys.argv else "a drawing of " + sys.argv[1][-10:])
+"""
+
+
+@unittest.skipUnless(shutil.which("meson") and shutil.which("ninja"), "Meson and Ninja are missing")
+class Tour(LabTest):
+    def setUp(self) -> None:
+        super().setUp()
+        lessons = {"01-blocking-socket": ALONE, "02-select": FAMILY}
+        for lesson, program in lessons.items():
+            self.write(f"lessons/{lesson}/server.py", program)
+            (self.tree / f"lessons/{lesson}/server.py").chmod(0o755)
+            copy = "custom_target('10_server', input: 'server.py', output: '10_server', "
+            copy += "command: ['cp', '@INPUT@', '@OUTPUT@'])\n"
+            self.write(f"lessons/{lesson}/meson.build", copy)
+        self.write("meson.build", BUILD + "".join(f"subdir('lessons/{one}')\n" for one in lessons))
+        self.write("clients/scenes.py", SCENE)
+        self.write("clients/timeline.py", TIMELINE)
+
+    def test_every_lesson_is_in_the_table(self) -> None:
+        code, out, err = self.lab("tour")
+        self.assertEqual((code, err), (0, ""))
+        self.assertEqual(out.count("a drawing of one_sleeps"), 2)
+        self.assertRegex(out, r"\nlesson +three callers +silent first +one sleeps +processes")
+        row = r"\n{} +1\.2 s +3\.1 ms +800 ms +{} +{} +[\d.]+ MiB\n"
+        self.assertRegex(out, row.format("01 blocking socket", 1, 1))
+        self.assertRegex(out, row.format("02 select", 2, 3))
+        self.assertEqual(processes(f"{self.tree}/build/lessons"), [])
+
+    def test_as_an_ordinary_user(self) -> None:
+        if os.geteuid() == 0:
+            self.tree.parent.chmod(0o755)
+            for path in [self.tree, *self.tree.rglob("*")]:
+                os.chown(path, 65534, 65534)
+        options = {"user": 65534} if os.geteuid() == 0 else {}
+        code, out, err = self.lab("tour", **options)
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"\n02 select .* [\d.]+ MiB\n")
+
+    def test_a_scene_that_fails_is_told(self) -> None:
+        self.write("clients/scenes.py", "import sys; sys.exit('nobody came')\n")
+        code, _, err = self.lab("tour")
+        self.assertEqual(code, 1)
+        self.assertEqual(err, "nobody came\nlab: the scene three_callers failed with exit code 1\n")
+        self.assertEqual(processes(f"{self.tree}/build/lessons"), [])
+
+
 @unittest.skipUnless(shutil.which("meson") and shutil.which("ninja"), "Meson and Ninja are missing")
 class Tests(LabTest):
     """The small tree has tests that pass, fail and skip, and no program to build."""

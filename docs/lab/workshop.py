@@ -106,12 +106,17 @@ def first_error(said: str) -> str:
     return "\n".join(said.rstrip().splitlines()[-20:])
 
 
-def ready(server: Server, yes: bool) -> list[str]:
-    """The command that starts this server, built."""
-    if server.source.suffix == ".py":
-        return [sys.executable, str(server.source)]
-    program = f"lessons/{server.lesson}/{server.name}"
-    return [str(build("plain", yes, program) / program)]
+def ready(yes: bool, *servers: Server) -> list[list[str]]:
+    """The commands that start these servers, built."""
+    compiled = [server for server in servers if server.source.suffix != ".py"]
+    programs = {server: f"lessons/{server.lesson}/{server.name}" for server in compiled}
+    folder = build("plain", yes, *programs.values()) if programs else ROOT
+    return [
+        [str(folder / programs[server])]
+        if server in programs
+        else [sys.executable, str(server.source)]
+        for server in servers
+    ]
 
 
 LISTENING = re.compile(r"listening on \[?(.*?)\]?:(\d+)$")

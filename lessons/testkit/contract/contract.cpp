@@ -141,15 +141,25 @@ bool answers(const std::string& host, int port) {
     return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-std::size_t peak_memory(Server& server) {
-    std::size_t sum = 0;
-    for (const Process& process : tree_of(server.pid())) {
-        std::istringstream status(file_text("/proc/" + std::to_string(process.pid) + "/status"));
-        for (std::string name; status >> name;) {
-            std::size_t kibibytes = 0;
-            if (name == "VmHWM:" && status >> kibibytes) sum += kibibytes * kibibyte;
-        }
+namespace {
+
+std::size_t peak_memory_of(pid_t pid) {
+    std::istringstream status(file_text("/proc/" + std::to_string(pid) + "/status"));
+    for (std::string name; status >> name;) {
+        std::size_t kibibytes = 0;
+        if (name == "VmHWM:" && status >> kibibytes) return kibibytes * kibibyte;
     }
+    return 0; // it has ended
+}
+
+} // namespace
+
+// A child is born with its parent's memory, and shares it. What counts is what it has beyond that.
+std::size_t peak_memory(Server& server) {
+    const std::size_t own = peak_memory_of(server.pid());
+    std::size_t sum = own;
+    for (const Process& process : tree_of(server.pid()))
+        sum += std::max(peak_memory_of(process.pid), own) - own;
     return sum;
 }
 

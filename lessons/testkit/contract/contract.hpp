@@ -56,7 +56,8 @@ int unused_port();
 // Does anybody accept connections there?
 bool answers(const std::string& host, int port);
 
-// In bytes: the most memory that each process of the server had at a time, in all.
+// In bytes: the most memory that each process of the server had at a time, in all; of a child, what
+// it had beyond its parent.
 std::size_t peak_memory(Server& server);
 
 // The share of a processor that the server takes while `time` passes.

@@ -1,6 +1,7 @@
 // The proofs of lesson 03. A case named "step N: ..." passes on step N and fails on step N - 1.
 #include "holding.hpp"
 #include "step.hpp"
+#include "talk.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>
@@ -19,13 +20,6 @@
 using namespace std::chrono_literals;
 
 namespace {
-
-// A caller who is served: they have a thread, and it has begun.
-Caller greeted(Server& server, const std::string& name, const CallerOptions& options = {}) {
-    Caller caller = server.call(name, options);
-    caller.expect_line_like("Welcome to 10086, thread, pid *, thread *");
-    return caller;
-}
 
 // In the middle of a long answer, which they read slowly.
 Caller in_an_answer(Server& server, const std::string& question) {
@@ -69,7 +63,7 @@ TEST_CASE("step 2: each thread has its own caller, whichever thread begins first
 }
 
 TEST_CASE("from step 2 on: the second caller is answered while the first one's handler sleeps") {
-    for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}) {
+    for (const int number : {2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}) {
         Server server = step(number);
         Caller first = greeted(server, "A");
         first.send("sleep 60000\n");
@@ -205,11 +199,8 @@ TEST_CASE("step 10: while one is telling the others, somebody leaves, comes, and
 TEST_CASE("two who tell each other all the time do not wait for each other's lock") {
     Server server = step(10);
     std::vector<Caller> callers = several(server, 2);
-    std::string words;
-    for (int i = 0; i < 300; ++i)
-        words += "say hello\n";
     for (Caller& caller : callers)
-        caller.send(words);
+        caller.send(repeated(300, "say hello\n"));
     for (Caller& caller : callers) {
         for (int said = 0, heard = 0; said + heard < 600;)
             ++(caller.expect_line() == "said" ? said : heard);
@@ -341,4 +332,34 @@ TEST_CASE("step 16: who serves me? a thread with a name") {
         found = found || name == "caller 2";
     }
     CHECK(found);
+}
+
+TEST_CASE("the server says goodbye before it closes") {
+    Server server = step(16);
+    expect_all_that_is_owed(server);
+}
+
+TEST_CASE("step 17: four who say nothing keep all threads, and the fifth starves") {
+    Server server = step(17);
+    CHECK(server.threads() == 5);
+    std::vector<Caller> silent = several(server, 4);
+    CHECK(server.threads() == 5);
+    Caller fifth = server.call("fifth");
+    fifth.send("who\n");
+    fifth.expect_silence(600ms);
+    silent[2].close();
+    fifth.expect_line_like("Welcome to 10086, thread, pid *, thread worker *");
+    fifth.expect_line_like("pid * thread worker * descriptor *");
+}
+
+TEST_CASE("the pool, too, stops in time, whoever talks and whoever waits") {
+    Server server = step(17);
+    Caller sleeper = greeted(server, "sleeper");
+    sleeper.send("sleep 60000\n");
+    std::vector<Caller> silent = several(server, 3);
+    Caller waiting = server.call("waiting");
+    server.stop(2s);
+    waiting.expect_gone();
+    for (Caller& one : silent)
+        one.expect_end();
 }

@@ -4,7 +4,7 @@
 //          others copies the list, and gives its lock back. A copy may be out of date: somebody in
 //          it has hung up meanwhile. So all who hold a connection own it (shared_ptr), and the last
 //          one to let go ends it.
-// Run it   HOLD="before the others are told" ./lab run 03/10    and ./lab client 03 in three
+// Run it   HOLD="before the others are told" ./lab run 03/10    and nc 127.0.0.1 PORT in three
 //          terminals: `say hello` in the first, leave the second, `count` in the third.
 // See      The third is answered at once. After kill -USR1 the first one's words reach them, too.
 // Was      In step 9 all of them waited for the one lock.
@@ -206,14 +206,8 @@ void serve(const std::shared_ptr<Connection>& connection, Registry& registry) {
     registry.remove(connection);
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     Registry registry;
     int calls = 0;

@@ -3,7 +3,7 @@
 // Idea     The callers' threads sleep in recv(), and what others say comes in the meantime. Nobody
 //          must wait to send it, so some of it may stay behind. The loop has time for that: at each
 //          turn it looks after every caller, and sends what fits by now.
-// Run it   ./lab run 03/15    and ./lab client 03 in two terminals.
+// Run it   ./lab run 03/15    and nc 127.0.0.1 PORT in two terminals.
 // See      Whatever one says comes to the other, even if they read slowly and say nothing.
 // Was      In step 14 what did not fit at once stayed until the caller said something.
 // Broken   A silent caller keeps a thread for ever, and soon 100 of them keep all.

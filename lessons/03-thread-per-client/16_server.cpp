@@ -2,9 +2,9 @@
 //
 // Idea     Who takes too long is dropped: the loop sees it at its next turn, and ends the call in
 //          which their thread sleeps. Each thread has a name, and so you can tell who serves whom.
-// Run it   ./lab run 03 -- --idle-timeout 5    and ./lab client 03 in some terminals. Say `who`.
-// See      Each caller has a thread of their own: `ps -L -o tid,comm -p PID` shows them all. Say
-//          nothing, and after five seconds the line is dead.
+// Run it   ./lab run 03 -- --idle-timeout 5    and    ./lab client 03
+// See      Each caller has a thread with a name: ps -L -o tid,comm -p PID shows them all. Say nothing,
+//          with nc 127.0.0.1 PORT, and after five seconds the line is dead.
 // Was      In step 15 silent callers kept their threads for ever, and soon all of them.
 // Broken   A thread for each caller, asleep nearly all the time. And if one of them crashes, all go.
 

@@ -2,7 +2,7 @@
 //
 // Idea     To start a thread for each caller takes time, and memory for each. A pool has a few, and
 //          starts them once. Callers stand in a queue, and whichever thread is free takes the next.
-// Run it   ./lab run 03/17    and ./lab client 03 in five terminals. Say `who`.
+// Run it   ./lab run 03/17    and nc 127.0.0.1 PORT in five terminals. Say `who`.
 // See      The worker's name. The fifth caller hears nothing, until one of the four has left.
 // Was      In step 16 each caller had a thread, which was asleep nearly all the time.
 // Broken   A pool is a limit. Four callers who say nothing keep all four threads, and everybody else

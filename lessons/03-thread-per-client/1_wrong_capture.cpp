@@ -2,8 +2,8 @@
 //
 // Idea     A thread for each caller: it may sleep in recv() for as long as it likes, while others
 //          serve others. The kernel takes care of whose turn it is.
-// Run it   HOLD="a thread begins" ./lab run 03/1    then ./lab client 03 in two terminals, and then
-//          kill -USR1 and the server's process number.
+// Run it   HOLD="a thread begins" ./lab run 03/1    then nc 127.0.0.1 PORT in two terminals, and then
+//          kill -USR1 PID, with the process number of the greeting.
 // See      The first caller is hung up on. The second one is welcomed twice.
 // Was      In lesson 02 a handler that slept put everybody to sleep.
 // Broken   The thread does not have the caller. It has a reference to the loop's variable, and when
@@ -49,14 +49,8 @@ void serve(const Fd& caller) {
     say_goodbye(caller);
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0);
     Fd caller;
     while (true) {

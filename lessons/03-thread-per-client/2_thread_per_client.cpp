@@ -2,8 +2,8 @@
 //
 // Idea     What a thread needs for its work, it owns: the caller moves into it. Nobody else has the
 //          descriptor, so nobody else can close it, and it is closed when the thread ends.
-// Run it   ./lab run 03/2    and ./lab client 03 in two terminals. Say `sleep 5000` in the first.
-// See      The second is answered meanwhile. `ps -L -p PID` shows a thread more for each caller.
+// Run it   ./lab run 03/2    and nc 127.0.0.1 PORT in two terminals. Say `sleep 5000` in the first.
+// See      The second is answered meanwhile. ps -L -p PID shows a thread more for each caller.
 // Was      In step 1 a thread looked for its caller in a variable of the loop.
 // Broken   The loop sleeps in accept() and can do nothing else. And one rude caller ends all.
 
@@ -47,14 +47,8 @@ void serve(const Fd& caller) {
     say_goodbye(caller);
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0);
     while (true) {
         Fd caller = pick_up(listener);

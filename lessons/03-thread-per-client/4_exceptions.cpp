@@ -2,7 +2,7 @@
 //
 // Idea     An exception that nobody catches ends the whole process, whichever thread it flies in.
 //          So each thread catches at its outermost line: what goes wrong with one caller ends there.
-// Run it   ./lab run 03/4    and then    python3 clients/hostile/vanisher.py --port PORT
+// Run it   ./lab run 03/4    and then    python3 clients/hostile/resetter.py --port PORT
 // See      "lost a caller", and the server goes on. Step 3 says "terminate called" and is gone.
 // Was      In step 3 a caller who hung up in the middle of an answer took the server with them.
 // Broken   Each caller counts for themselves, and nobody hears what the others say.
@@ -65,14 +65,8 @@ void serve(const Fd& caller) try {
     log_line("lost a caller: ", error.what());
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     int calls = 0;
     for (int turn = 1; true; ++turn) {

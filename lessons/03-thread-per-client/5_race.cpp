@@ -2,8 +2,8 @@
 //
 // Idea     Threads share all memory of the process. That is what makes them useful: one number for
 //          all callers is one variable. And it is what makes them dangerous.
-// Run it   HOLD="count is read" ./lab run 03/5    then ./lab client 03 in two terminals: `count` in
-//          the first, `count` in the second, and then kill -USR1 and the process number.
+// Run it   HOLD="count is read" ./lab run 03/5    then nc 127.0.0.1 PORT in two terminals: `count` in
+//          the first, `count` in the second, and then kill -USR1 PID.
 // See      Both callers get the number 1.
 // Was      In step 4 each caller had a number of their own.
 // Broken   One of two counts is lost. Without HOLD it is one in some millions, and you never see it.
@@ -88,14 +88,8 @@ void serve(const Fd& caller, Counter& counter) try {
     log_line("lost a caller: ", error.what());
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     Counter counter;
     int calls = 0;

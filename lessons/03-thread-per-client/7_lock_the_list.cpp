@@ -1,7 +1,7 @@
 // 03 thread per client, step 7: a lock around the list.
 //
 // Idea     What somebody says, all others hear. There is a list of all callers, and it has a lock.
-// Run it   ./lab run 03/7    and ./lab client 03 in two terminals. `say hello` in the first.
+// Run it   ./lab run 03/7    and nc 127.0.0.1 PORT in two terminals. `say hello` in the first.
 // See      The second hears nothing, until they say something themselves.
 // Was      In step 6 nobody heard what the others said.
 // Broken   The lock guards the list, not what is in the list. Two threads are in one service at the
@@ -118,14 +118,8 @@ void serve(const Fd& caller, Shared& shared) try {
     log_line("lost a caller: ", error.what());
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     Shared shared;
     int calls = 0;

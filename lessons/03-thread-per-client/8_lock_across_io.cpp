@@ -2,7 +2,7 @@
 //
 // Idea     The lock now guards the services, too. So the conversation of lesson 01 comes back into
 //          the step: it must say where it has the lock and where not.
-// Run it   ./lab run 03/8    and ./lab client 03 in two terminals. `say hello` in one of them.
+// Run it   ./lab run 03/8    and nc 127.0.0.1 PORT in two terminals. `say hello` in one of them.
 // See      The other one hears it. Now python3 clients/hostile/never_reader.py --port PORT in a
 //          third: the first two get no answer any more, and no new caller is greeted.
 // Was      In step 7 two threads worked in one service at the same time.
@@ -163,14 +163,8 @@ void serve(const Fd& caller, Shared& shared) try {
     log_line("lost a caller: ", error.what());
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     Shared shared;
     int calls = 0;

@@ -171,14 +171,8 @@ void serve(const Fd& caller, Shared& shared) try {
     log_line("lost a caller: ", error.what());
 }
 
-void ignore_broken_pipes() {
-    struct sigaction action {};
-    action.sa_handler = SIG_IGN;
-    check(::sigaction(SIGPIPE, &action, nullptr), "sigaction");
-}
-
 int main() try {
-    ignore_broken_pipes();
+    std::signal(SIGPIPE, SIG_IGN);
     const Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
     Shared shared;
     int calls = 0;

@@ -146,13 +146,15 @@ TEST_CASE("D7: nothing that a caller says reaches the log as it is") {
     const std::string bell = "\x07\x08\x7f\xc2\x9b\r\n";
     for (const Service service : both_services) {
         Server server = start(service);
+        const Counts alone = at_rest(server, service);
         for (const std::string& escape : {title, clear, bell}) {
             for (const char* const verb :
-                 {"", "echo ", "say ", "big ", "sleep ", "sink ", "exit "}) {
+                 {"", "echo ", "big ", "sleep ", "sink ", "exit ", "say "}) {
                 Caller caller = served(server, service, "A");
                 caller.send_some(verb + escape + '\n' + verb + escape); // and no newline
                 caller.reset();
             }
+            server.settle(alone); // or the next caller hears what this one has said
             Caller long_one = served(server, service, "long");
             long_one.send_some(repeated(500, escape));
             long_one.reset();

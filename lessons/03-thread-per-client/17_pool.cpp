@@ -289,7 +289,7 @@ private:
 };
 
 Registry::Registry(const Options& options) : options_(options) {
-    talking_.reserve(crew); // So that no worker asks for memory where it cannot say that there is none.
+    talking_.reserve(crew); // No worker is to ask for memory outside its try.
     for (int number = 1; number <= crew; ++number)
         workers_.emplace_back([this, number](const std::stop_token& stop) {
             work(stop, "worker " + std::to_string(number));

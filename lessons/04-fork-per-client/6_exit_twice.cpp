@@ -109,6 +109,7 @@ void handle_signals() {
 
 int main() try {
     handle_signals();
+
     // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is full,
     // or until the end.
     std::ios::sync_with_stdio(false);

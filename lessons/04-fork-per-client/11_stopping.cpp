@@ -2,7 +2,7 @@
 //
 // Idea     On SIGTERM the parent tells its children, waits for a second, kills who still lives, and
 //          reaps them all. A child that is told hears no more, answers what it owes, and leaves.
-// Run it   ./lab run 04/11    and in two more terminals    ./lab client 04    then Ctrl-C
+// Run it   ./lab run 04/11    and twice    ./lab client 01 -- --port PORT    then Ctrl-C
 // See      Both lines end. ps shows no process of the server. kill -9 PARENT leaves none either.
 // Was      In step 10 the children of a server that had ended lived on.
 // Broken   A caller who says nothing keeps a process for ever, and eight of them keep the server.

@@ -2,7 +2,7 @@
 //
 // Idea     A descriptor can travel. The parent accepts and sends it over a Unix socket; the kernel
 //          gives the same connection a number in the process that receives it.
-// Run it   ./lab run 04/14    and in a second terminal    ./lab client 04    and say who
+// Run it   ./lab run 04/14    and    ./lab client 04
 // See      The log names the descriptor that was sent, `who` another one: the connection is the same.
 // Was      In step 13 every child had to hold the listener.
 // Broken   Whoever sends more callers than the children serve fills the socket between them.

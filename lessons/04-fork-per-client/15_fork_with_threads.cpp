@@ -2,7 +2,7 @@
 //
 // Idea     A thread writes the diary while the next caller comes. fork() copies all memory, but only
 //          the thread that calls it: in the child nobody is there who could unlock the diary.
-// Run it   ./lab run 04/15    and in a second terminal    ./lab client 04
+// Run it   ./lab run 04/15    and    ./lab client 01 -- --port PORT
 // See      No greeting. After a second the child's alarm clock ends it, and the log says so.
 // Was      Until step 14 each process had one thread.
 // Broken   All of it. In a program with threads a child may make the calls that a signal handler may

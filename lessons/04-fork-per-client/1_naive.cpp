@@ -2,7 +2,7 @@
 //
 // Idea     fork() makes a copy of the process. It comes back twice: in the parent with the number
 //          of the child, in the child with 0. The child serves, the parent waits for the next.
-// Run it   ./lab run 04/1    and in two more terminals    ./lab client 04
+// Run it   ./lab run 04/1    and in two more terminals    ./lab client 01 -- --port PORT
 // See      Both are served at once, and `who` names two processes.
 // Was      In lesson 03 all callers shared one memory: one crash hit them all.
 // Broken   Say exit: the line stays open. And ps shows the child as <defunct>, a zombie.

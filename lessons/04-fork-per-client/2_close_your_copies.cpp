@@ -3,7 +3,7 @@
 // Idea     fork() copies the descriptors, not what they name. Now two descriptors lead to one
 //          connection, and it ends when the last one is closed. So each process closes at once
 //          what is the other's: the parent the caller, the child the listener.
-// Run it   ./lab run 04/2    and in a second terminal    ./lab client 04
+// Run it   ./lab run 04/2    and    ./lab client 01 -- --port PORT
 // See      Say exit: the line is dead. ls -l /proc/PID/fd shows who holds what.
 // Was      In step 1 the child closed the connection, and the parent held it open.
 // Broken   ps still shows each child that has ended: a zombie, for as long as the server lives.

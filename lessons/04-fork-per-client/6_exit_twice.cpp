@@ -2,7 +2,7 @@
 //
 // Idea     The server keeps a diary and ends as a good program does: on SIGTERM it leaves the loop,
 //          and at exit the diary is written. The diary waits in a buffer, in memory.
-// Run it   ./lab run 04/6    and in a second terminal    ./lab client 04    twice, then Ctrl-C
+// Run it   ./lab run 04/6    and twice    ./lab client 01 -- --port PORT    then Ctrl-C
 // See      The day is over three times. The first caller came three times.
 // Was      Step 5 died in the middle of whatever it did.
 // Broken   A child has a copy of the buffer and of the list of what to do at exit, and std::exit()

@@ -2,7 +2,7 @@
 //
 // Idea     A child ends by _exit(): at once, by way of the kernel alone. No buffer is written, no
 //          atexit function runs, no destructor. All of that is the parent's.
-// Run it   ./lab run 04/7    and in a second terminal    ./lab client 04    twice, then Ctrl-C
+// Run it   ./lab run 04/7    and twice    ./lab client 01 -- --port PORT    then Ctrl-C
 // See      The day is over once.
 // Was      In step 6 every child did what is to be done at the end of the server.
 // Broken   Two callers say count. Both are number 1.

@@ -2,8 +2,9 @@
 //
 // Idea     One switchboard for all callers, made before the first of them comes. In lessons 02 and 03
 //          this made `count` count.
-// Run it   ./lab run 04/8    and in two more terminals    ./lab client 04
-// See      Say count to both: 1 and 1. At the end the server's own next number is 1, too.
+// Run it   ./lab run 04/8    and    ./lab client 04    then Ctrl-C
+// See      Everybody counts 1, and nobody but A suffers from A's crash. The server's own next number
+//          is 1, too.
 // Was      In step 7 each caller had a switchboard of their own.
 // Broken   Each caller still has: fork() has copied it. What a child writes, nobody else sees. That
 //          is why a crash harms nobody, and why `count` is always 1.

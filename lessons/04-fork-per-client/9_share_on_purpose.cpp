@@ -2,8 +2,8 @@
 //
 // Idea     Memory that is mapped MAP_SHARED is not copied: parent and children see the same bytes. So
 //          they share the count, and nothing else. Several write to it at once: it is atomic.
-// Run it   ./lab run 04/9    and in two more terminals    ./lab client 04
-// See      Say count to both: 1, 2, 3 ... And still a crash harms nobody.
+// Run it   ./lab run 04/9    and    ./lab client 04
+// See      They count 1, 2, 3 ... And still A's crash harms A alone.
 // Was      In step 8 each child counted in its own copy.
 // Broken   A thousand callers are a thousand processes. When fork() fails, the server ends.
 

@@ -1,7 +1,7 @@
 // 04 fork per client, step 12: the server.
 //
-// Idea     Each process has an alarm clock of its own. A child winds it for each request, and when it
-//          rings, the handler hangs up: the call that sleeps reports the end.
+// Idea     Each process has an alarm clock of its own. A child winds it for each request, and when
+//          it rings, the handler hangs up: the call that sleeps reports the end.
 // Run it   ./lab run 04 -- --idle-timeout 5    and    ./lab client 01 -- --port PORT
 // See      Say nothing: after five seconds the line is dead, and so is its process.
 // Was      In step 11 a caller who said nothing kept a process for ever.

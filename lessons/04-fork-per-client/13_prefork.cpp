@@ -3,8 +3,8 @@
 // Idea     The children are born before the callers come. All of them sleep in accept(), on the one
 //          listener that they have in common; for each caller the kernel wakes one of them.
 // Run it   ./lab run 04/13    and    ./lab client 04    twice, then Ctrl-C
-// See      `who` names one of eight processes, again and again; who dies in A's crash is replaced. At
-//          the end each says how many callers it has served.
+// See      `who` names one of eight processes, again and again; who dies in A's crash is replaced.
+//          At the end each says how many callers it has served.
 // Was      In step 12 a caller waited while their process was made.
 // Broken   Eight callers who say nothing keep all eight. And whoever serves must hold the listener.
 

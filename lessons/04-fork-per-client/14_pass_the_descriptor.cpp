@@ -3,7 +3,7 @@
 // Idea     A descriptor can travel. The parent accepts and sends it over a Unix socket; the kernel
 //          gives the same connection a number in the process that receives it.
 // Run it   ./lab run 04/14    and    ./lab client 04
-// See      The log names the descriptor that was sent, `who` another one: the connection is the same.
+// See      The log names the descriptor that was sent, `who` another one. The connection is one.
 // Was      In step 13 every child had to hold the listener.
 // Broken   Whoever sends more callers than the children serve fills the socket between them.
 
@@ -189,8 +189,8 @@ struct Parcel {
 
 // Sends the caller to whoever reads at the other end first. The connection lives on when we close
 // our copy: one that is on its way counts, too. False where the socket is full. We do not wait for
-// room (MSG_DONTWAIT): signals get in while we sleep in wait_for_news() and nowhere else, so a parent
-// that sleeps here could not be stopped.
+// room (MSG_DONTWAIT): signals get in while we sleep in wait_for_news() and nowhere else, so a
+// parent that sleeps here could not be stopped.
 bool send_to(const Fd& children, const Fd& caller) {
     Parcel parcel;
     cmsghdr* label = CMSG_FIRSTHDR(&parcel.message);

@@ -1,12 +1,12 @@
 // 04 fork per client, step 15: fork with threads.
 //
-// Idea     A thread writes the diary while the next caller comes. fork() copies all memory, but only
-//          the thread that calls it: in the child nobody is there who could unlock the diary.
+// Idea     A thread writes the diary while the next caller comes. fork() copies all memory, but
+//          only the thread that calls it: in the child nobody is there who could unlock the diary.
 // Run it   ./lab run 04/15    and    ./lab client 01 -- --port PORT
 // See      No greeting. After a second the child's alarm clock ends it, and the log says so.
 // Was      Until step 14 each process had one thread.
-// Broken   All of it. In a program with threads a child may make the calls that a signal handler may
-//          make, and nothing else (fork(2)). Even malloc() has locks.
+// Broken   All of it. In a program with threads a child may make the calls that a signal handler
+//          may make, and nothing else (fork(2)): any other may need a lock that somebody held.
 
 #include "accept_errors.hpp"
 #include "check.hpp"
@@ -60,8 +60,8 @@ void on_signal(int number, void (*handler)(int)) {
 // Serves one caller to the end. No exception leaves this function: in the child, what stands
 // outside is the parent's work.
 void serve(const Fd& caller, Diary& diary) try {
-    // A child that hangs is not seen from outside: it sleeps, like many others. So it has a deadline,
-    // and SIGALRM ends it.
+    // A child that hangs is not seen from outside: it sleeps, like many others. So it has a
+    // deadline, and SIGALRM ends it.
     ::alarm(1);
     diary.write("I serve a caller"); // Here it sleeps for ever.
     ::alarm(0);

@@ -1,8 +1,8 @@
 // 04 fork per client, step 3: reap one.
 //
-// Idea     When a child ends, the kernel keeps how it ended until the parent asks, with wait(). Until
-//          then the dead child is a zombie: no memory, but a place in the table of processes. The
-//          kernel sends SIGCHLD to say that there is something to ask.
+// Idea     When a child ends, the kernel keeps how it ended until the parent asks, with wait().
+//          Until then the dead child is a zombie: no memory, but a place in the table of processes.
+//          The kernel sends SIGCHLD to say that there is something to ask.
 // Run it   ./lab run 04/3    and    ./lab client 01 -- --port PORT
 // See      Say exit: ps shows no zombie.
 // Was      In step 2 nobody asked, and every caller left a zombie.

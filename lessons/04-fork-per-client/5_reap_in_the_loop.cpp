@@ -1,7 +1,7 @@
 // 04 fork per client, step 5: reap in the loop.
 //
-// Idea     Signals are blocked, except while we sleep. So a handler has nothing to do but to wake us,
-//          and the loop reaps: there every call is allowed, and nothing comes in between.
+// Idea     Signals are blocked, except while we sleep. So a handler has nothing to do but to wake
+//          us, and the loop reaps: there every call is allowed, and nothing comes in between.
 // Run it   ./lab run 04/5    and in a second terminal    ./lab client 04
 // See      A says crash: the log says which child died, and of what. The others go on.
 // Was      In step 4 the handler did the work, and could do little more.

@@ -110,8 +110,8 @@ void handle_signals() {
 int main() try {
     handle_signals();
 
-    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is full,
-    // or until the end.
+    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is
+    // full, or until the end.
     std::ios::sync_with_stdio(false);
     std::atexit(close_the_diary);
 

@@ -1,10 +1,10 @@
 // 04 fork per client, step 8: memory is a copy.
 //
-// Idea     One switchboard for all callers, made before the first of them comes. In lessons 02 and 03
-//          this made `count` count.
+// Idea     One switchboard for all callers, made before the first of them comes. In lessons 02 and
+//          03 this made `count` count.
 // Run it   ./lab run 04/8    and    ./lab client 04    then Ctrl-C
-// See      Everybody counts 1, and nobody but A suffers from A's crash. The server's own next number
-//          is 1, too.
+// See      Everybody counts 1, and nobody but A suffers from A's crash. The server's own next
+//          number is 1, too.
 // Was      In step 7 each caller had a switchboard of their own.
 // Broken   Each caller still has: fork() has copied it. What a child writes, nobody else sees. That
 //          is why a crash harms nobody, and why `count` is always 1.
@@ -110,8 +110,8 @@ void handle_signals() {
 int main() try {
     handle_signals();
 
-    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is full,
-    // or until the end.
+    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is
+    // full, or until the end.
     std::ios::sync_with_stdio(false);
     std::atexit(close_the_diary);
 

@@ -1,7 +1,7 @@
 // 04 fork per client, step 9: share on purpose.
 //
-// Idea     Memory that is mapped MAP_SHARED is not copied: parent and children see the same bytes. So
-//          they share the count, and nothing else. Several write to it at once: it is atomic.
+// Idea     Memory that is mapped MAP_SHARED is not copied: parent and children see the same bytes.
+//          So they share the count, and nothing else. Several write to it at once: it is atomic.
 // Run it   ./lab run 04/9    and    ./lab client 04
 // See      They count 1, 2, 3 ... And still A's crash harms A alone.
 // Was      In step 8 each child counted in its own copy.
@@ -148,8 +148,8 @@ void handle_signals() {
 int main() try {
     handle_signals();
 
-    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is full,
-    // or until the end.
+    // A buffer of our own for std::cout, on a terminal too: what we say waits there until it is
+    // full, or until the end.
     std::ios::sync_with_stdio(false);
     std::atexit(close_the_diary);
 

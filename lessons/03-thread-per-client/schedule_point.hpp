@@ -32,7 +32,6 @@ inline void schedule_point(std::string_view name) {
     sem_init(&held_thread_goes_on, 0, 0);
     struct sigaction action {};
     action.sa_handler = let_go;
-    action.sa_flags = SA_RESTART; // The calls of all other threads do not notice.
     check(::sigaction(SIGUSR1, &action, nullptr), "sigaction");
     log_line("a thread is held at \"", name, "\" until SIGUSR1");
     while (sem_wait(&held_thread_goes_on) == -1 && errno == EINTR) {

@@ -192,7 +192,7 @@ class Server:
             return
         with self.office.lock:
             self.office.connections.add(connection)
-        name = f"caller-{next(self.numbers)}"
+        name = f"caller {next(self.numbers)}"
         try:
             threading.Thread(target=self.accompany, args=[connection], name=name).start()
         except RuntimeError as error:

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <sys/select.h>
 
+// NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): in the C library they have none.
 extern "C" int select(int count, fd_set* readable, fd_set* writable, fd_set* except,
                       timeval* time) {
     using Select = int (*)(int, fd_set*, fd_set*, fd_set*, timeval*);

@@ -106,8 +106,9 @@ const std::vector<std::string> requests = {
     "echo %s%n",
 };
 
-std::vector<Input> table() {
-    std::vector<Input> inputs = {
+// Inputs of every kind, as they may come from other programs.
+std::vector<Input> odd_inputs() {
+    return {
         {"nothing", ""},
         {"a newline", "\n"},
         {"ten thousand empty lines", repeated(10'000, "\n")},
@@ -138,6 +139,10 @@ std::vector<Input> table() {
         {"a thousand requests in one piece", repeated(250, "0\necho a\nupper b\nbig 30\n")},
         {"a big one and a small one", "big 300000\n0\n"},
     };
+}
+
+std::vector<Input> table() {
+    std::vector<Input> inputs = odd_inputs();
     for (const std::string& request : requests)
         inputs.push_back({"the line " + in_quotes(request), request + "\n0\n"});
     for (const std::size_t size : {1023, 1024, 1025, 1026, 2048, 65'535, 65'536, 65'537, 1 << 20})
@@ -150,19 +155,13 @@ std::vector<Input> table() {
     return inputs;
 }
 
-Caller greeted(Server& server) {
-    Caller caller = server.call("A");
-    caller.expect_line_like("Welcome to 10086, *, pid *, thread *");
-    return caller;
-}
-
 } // namespace
 
 TEST_CASE("B1: to whatever bytes the hotline gives the answer that the protocol has") {
     Server server = start(Service::hotline);
     for (const Input& input : table()) {
         INFO(input.name);
-        Caller caller = greeted(server);
+        Caller caller = greeted(server, "A");
         const std::string expected = answers_to(input.bytes);
         caller.send(input.bytes);
         caller.half_close();
@@ -193,7 +192,7 @@ TEST_CASE("B3: every message, cut at every byte, has the answer of the whole") {
         "\n\n\r\n",     "big 1x\n",          "echo a\nupper b\n0\n",
     };
     Server server = start(Service::hotline);
-    Caller caller = greeted(server);
+    Caller caller = greeted(server, "A");
     for (const std::string& message : messages)
         for (std::size_t cut = 0; cut <= message.size(); ++cut) {
             INFO(in_quotes(message), " cut after ", cut);
@@ -213,7 +212,7 @@ TEST_CASE("B4: a line at its limit, wherever it is cut") {
         const std::string line = "echo " + std::string(1019, 'y') + ending + "0\n";
         for (std::size_t cut = 1020; cut <= line.size(); ++cut) {
             INFO("1,024 bytes and ", in_quotes(ending), " cut after ", cut);
-            Caller caller = greeted(server);
+            Caller caller = greeted(server, "A");
             caller.send("0\n" + line.substr(0, cut));
             caller.expect("0000\n");
             caller.send(line.substr(cut));

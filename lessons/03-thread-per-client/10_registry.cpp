@@ -1,9 +1,9 @@
 // 03 thread per client, step 10: a registry.
 //
-// Idea     Each connection has a lock of its own, and the list of all has one. Who wants to tell all
-//          others copies the list, and gives its lock back. A copy may be out of date: somebody in
-//          it has hung up meanwhile. So all who hold a connection own it (shared_ptr), and the last
-//          one to let go ends it.
+// Idea     Each connection has a lock of its own, and the list of all has one. Who wants to tell
+//          all others copies the list, and gives its lock back. A copy may be out of date: somebody
+//          in it has hung up meanwhile. So all who hold a connection own it (shared_ptr), and the
+//          last one to let go ends it.
 // Run it   HOLD="before the others are told" ./lab run 03/10    and nc 127.0.0.1 PORT in three
 //          terminals: `say hello` in the first, leave the second, `count` in the third.
 // See      The third is answered at once. After kill -USR1 the first one's words reach them, too.

@@ -1,11 +1,13 @@
 // 03 thread per client, step 11: signals.
 //
-// Idea     A signal is for the process, and the kernel gives it to any thread that takes it. So only
-//          one thread takes it, and only in the one call in which it can do something about it.
+// Idea     A signal is for the process, and the kernel gives it to any thread that takes it. So
+//          only one thread takes it, and only in the one call in which it can do something about
+//          it.
 // Run it   ./lab run 03/11    and some clients. Ctrl-C.
 // See      The server ends at once, with status 0.
 // Was      In step 10 a signal killed it.
-// Broken   The threads are let go and forgotten. Whoever was in the middle of an answer stays there.
+// Broken   The threads are let go and forgotten. Whoever was in the middle of an answer stays
+//          there.
 
 #include "accept_errors.hpp"
 #include "check.hpp"

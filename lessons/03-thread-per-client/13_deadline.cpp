@@ -271,8 +271,8 @@ void Registry::join_ended() {
     }
 }
 
-// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever ends
-// needs it.
+// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever
+// ends needs it.
 Registry::~Registry() {
     std::unique_lock lock(mutex_);
     for (const Entry& entry : entries_)

@@ -56,7 +56,7 @@ constexpr size_t most_callers = 100;
 
 // Sleeps until somebody calls or a signal comes, a tick at most. Was it somebody? One descriptor
 // is all we ask about: the callers have threads, which may sleep for themselves. Where there is no
-// room we do not even ask about that one. Somebody waits there all the time: we would run in circles.
+// room we do not even ask about that one: somebody waits there, and we would run in circles.
 bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     fd_set readable;
     FD_ZERO(&readable);
@@ -299,8 +299,8 @@ void Registry::look_around() {
     }
 }
 
-// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever ends
-// needs it.
+// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever
+// ends needs it.
 Registry::~Registry() {
     std::unique_lock lock(mutex_);
     for (const Entry& entry : entries_)

@@ -3,10 +3,10 @@
 // Idea     Who takes too long is dropped: the loop sees it at its next turn, and ends the call in
 //          which their thread sleeps. Each thread has a name, and so you can tell who serves whom.
 // Run it   ./lab run 03 -- --idle-timeout 5    and    ./lab client 03
-// See      Each caller has a thread with a name: ps -L -o tid,comm -p PID shows them all. Say nothing,
-//          with nc 127.0.0.1 PORT, and after five seconds the line is dead.
+// See      Each caller has a thread with a name: ps -L -o tid,comm -p PID shows them all. Say
+//          nothing, with nc 127.0.0.1 PORT, and after five seconds the line is dead.
 // Was      In step 15 silent callers kept their threads for ever, and soon all of them.
-// Broken   A thread for each caller, asleep nearly all the time. And if one of them crashes, all go.
+// Broken   A thread for each caller, asleep nearly all the time. If one of them crashes, all go.
 
 #include "accept_errors.hpp"
 #include "check.hpp"
@@ -60,7 +60,7 @@ constexpr int usual_bound = 500;
 
 // Sleeps until somebody calls or a signal comes, a tick at most. Was it somebody? One descriptor
 // is all we ask about: the callers have threads, which may sleep for themselves. Where there is no
-// room we do not even ask about that one. Somebody waits there all the time: we would run in circles.
+// room we do not even ask about that one: somebody waits there, and we would run in circles.
 bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     fd_set readable;
     FD_ZERO(&readable);
@@ -71,9 +71,9 @@ bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     return check(ready, "pselect") > 0;
 }
 
-// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02). Where
-// there is no descriptor for them, `again` is when to ask again. Nobody sleeps until then: those who
-// are here want to be looked after.
+// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02).
+// Where there is no descriptor for them, `again` is when to ask again. Nobody sleeps until then:
+// those who are here want to be looked after.
 std::optional<Fd> pick_up(const Fd& listener, Clock::time_point& again) {
     const int caller = ::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC);
     if (caller != -1) return Fd(caller);
@@ -330,8 +330,8 @@ void Registry::look_around() {
     }
 }
 
-// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever ends
-// needs it.
+// At last `entries_` ends, and with it each thread is joined. That is without the lock: whoever
+// ends needs it.
 Registry::~Registry() {
     std::unique_lock lock(mutex_);
     for (const Entry& entry : entries_)

@@ -5,8 +5,8 @@
 // Run it   ./lab run 03/17    and nc 127.0.0.1 PORT in five terminals. Say `who`.
 // See      The worker's name. The fifth caller hears nothing, until one of the four has left.
 // Was      In step 16 each caller had a thread, which was asleep nearly all the time.
-// Broken   A pool is a limit. Four callers who say nothing keep all four threads, and everybody else
-//          starves. A pool is for work that ends by itself, and a conversation does not.
+// Broken   A pool is a limit. Four callers who say nothing keep all four threads, and everybody
+//          else starves. A pool is for work that ends by itself, and a conversation does not.
 
 #include "accept_errors.hpp"
 #include "check.hpp"
@@ -64,7 +64,7 @@ constexpr int usual_bound = 500;
 
 // Sleeps until somebody calls or a signal comes, a tick at most. Was it somebody? One descriptor
 // is all we ask about: the callers have threads, which may sleep for themselves. Where there is no
-// room we do not even ask about that one. Somebody waits there all the time: we would run in circles.
+// room we do not even ask about that one: somebody waits there, and we would run in circles.
 bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     fd_set readable;
     FD_ZERO(&readable);
@@ -75,9 +75,9 @@ bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     return check(ready, "pselect") > 0;
 }
 
-// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02). Where
-// there is no descriptor for them, `again` is when to ask again. Nobody sleeps until then: those who
-// are here want to be looked after.
+// The next caller. Nothing, where they are gone again: the listener does not block (lesson 02).
+// Where there is no descriptor for them, `again` is when to ask again. Nobody sleeps until then:
+// those who are here want to be looked after.
 std::optional<Fd> pick_up(const Fd& listener, Clock::time_point& again) {
     const int caller = ::accept4(listener.number(), nullptr, nullptr, SOCK_CLOEXEC);
     if (caller != -1) return Fd(caller);
@@ -307,8 +307,8 @@ void Registry::open(Fd caller) try {
 }
 
 // One conversation after another, each from the greeting to the goodbye. wait() gives the lock back
-// while nobody is there. It says false when the thread is to stop: a jthread asks for that before it
-// joins.
+// while nobody is there. It says false when the thread is to stop: a jthread asks for that before
+// it joins.
 void Registry::work(const std::stop_token& stop, const std::string& name) {
     pthread_setname_np(pthread_self(), name.c_str()); // For ps, top and gdb.
     std::unique_lock lock(mutex_);
@@ -335,8 +335,8 @@ void Registry::look_around() {
         connection->look_after();
 }
 
-// At last `workers_` ends, and with it each thread is joined. That is without the lock: whoever ends
-// needs it.
+// At last `workers_` ends, and with it each thread is joined. That is without the lock: whoever
+// ends needs it.
 Registry::~Registry() {
     std::unique_lock lock(mutex_);
     waiting_.clear();

@@ -2,9 +2,9 @@
 //
 // Idea     A thread for each caller: it may sleep in recv() for as long as it likes, while others
 //          serve others. The kernel takes care of whose turn it is.
-// Run it   HOLD="a thread begins" ./lab run 03/1    then nc 127.0.0.1 PORT in two terminals, and then
-//          kill -USR1 PID, with the process number of the greeting.
-// See      The first caller is hung up on. The second one is welcomed twice.
+// Run it   ./lab run 03/1    and nc 127.0.0.1 PORT twice. Say `echo my secret` in the first.
+// See      The second one hears it. Or start it with HOLD="a thread begins", and after the second
+//          call kill -USR1 PID: the first one is hung up on, and the second is welcomed twice.
 // Was      In lesson 02 a handler that slept put everybody to sleep.
 // Broken   The thread does not have the caller. It has a reference to the loop's variable, and when
 //          it comes to look, somebody else is in it.
@@ -54,10 +54,10 @@ int main() try {
     const Fd listener = listen_on("127.0.0.1", 0);
     Fd caller;
     while (true) {
-        caller = pick_up(listener); // The one before ends here, and with it their connection.
+        caller = pick_up(listener); // The one before ends here: their descriptor is closed.
 
-        // The thread begins when the kernel likes, and that is often before the next caller comes.
-        // So this works nearly always, and on the day when many call at once it does not.
+        // [&caller] is not the caller, it is where the loop keeps them. The thread looks there
+        // again each time it wants to say or hear something. With one caller that works for ever.
         std::thread([&caller] {
             schedule_point("a thread begins");
             serve(caller);

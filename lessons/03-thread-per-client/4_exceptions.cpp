@@ -1,7 +1,8 @@
 // 03 thread per client, step 4: exceptions.
 //
 // Idea     An exception that nobody catches ends the whole process, whichever thread it flies in.
-//          So each thread catches at its outermost line: what goes wrong with one caller ends there.
+//          So each thread catches at its outermost line: what goes wrong with one caller ends
+//          there.
 // Run it   ./lab run 03/4    and then    python3 clients/hostile/resetter.py --port PORT
 // See      "lost a caller", and the server goes on. Step 3 says "terminate called" and is gone.
 // Was      In step 3 a caller who hung up in the middle of an answer took the server with them.

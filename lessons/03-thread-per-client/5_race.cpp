@@ -2,11 +2,12 @@
 //
 // Idea     Threads share all memory of the process. That is what makes them useful: one number for
 //          all callers is one variable. And it is what makes them dangerous.
-// Run it   HOLD="count is read" ./lab run 03/5    then nc 127.0.0.1 PORT in two terminals: `count` in
-//          the first, `count` in the second, and then kill -USR1 PID.
+// Run it   HOLD="count is read" ./lab run 03/5    then nc 127.0.0.1 PORT in two terminals: `count`
+//          in the first, `count` in the second, and then kill -USR1 PID.
 // See      Both callers get the number 1.
 // Was      In step 4 each caller had a number of their own.
-// Broken   One of two counts is lost. Without HOLD it is one in some millions, and you never see it.
+// Broken   One of two counts is lost. Without HOLD it is one in some millions, and you never see
+//          it.
 
 #include "accept_errors.hpp"
 #include "check.hpp"

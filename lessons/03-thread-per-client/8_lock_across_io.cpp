@@ -86,8 +86,8 @@ public:
         std::erase(shared_.connections, this);
     }
 
-    // We give the lock back where we sleep, in a nap and in recv(). In send() we keep it: the service
-    // must not change while its words are on their way.
+    // We give the lock back where we sleep, in a nap and in recv(). In send() we keep it: the
+    // service must not change while its words are on their way.
     void run() {
         std::unique_lock lock(shared_.mutex);
         while (!service_->finished()) {

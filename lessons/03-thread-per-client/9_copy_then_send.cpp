@@ -5,8 +5,8 @@
 // Run it   ./lab run 03/9    and the same as in step 8.
 // See      Whoever never reads harms only themselves.
 // Was      In step 8 one slow reader held the lock, and with it everybody.
-// Broken   One lock for all is still one: while one handler works, no other does, though the machine
-//          has several processors.
+// Broken   One lock for all is still one: while one handler works, no other does, though the
+//          machine has several processors.
 
 #include "accept_errors.hpp"
 #include "check.hpp"

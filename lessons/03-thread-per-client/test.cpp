@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -36,11 +37,30 @@ std::vector<Caller> several(Server& server, int count) {
     return callers;
 }
 
+// A caller's thread waits for their words.
+void expect_in_recv(Server& server) {
+    const Deadline deadline = patient(usual);
+    while (std::ranges::none_of(threads_of(server.pid()),
+                                [](const Thread& thread) { return thread.call == "recv"; })) {
+        if (deadline.passed()) server.fail(Outcome::timeout_none, "a thread was to wait in recv()");
+        std::this_thread::sleep_for(1ms);
+    }
+}
+
 Server step_holding(int number, const std::string& point) {
     return holding(program_of_step(number), point);
 }
 
 } // namespace
+
+TEST_CASE("step 1: what the first one says is answered to the second") {
+    Server server = step(1);
+    Caller first = greeted(server, "A");
+    expect_in_recv(server);
+    Caller second = greeted(server, "B");
+    first.send("echo my secret\n");
+    second.expect("my secret\n");
+}
 
 TEST_CASE("step 1: the first caller is hung up on, and the second is welcomed twice") {
     Server server = step_holding(1, "a thread begins");

@@ -12,8 +12,8 @@ namespace {
 
 constexpr int found_something = 66; // ThreadSanitizer's own exit status
 
-// A server that ThreadSanitizer watches, in which the first thread is held at a schedule point. One is
-// held because ThreadSanitizer takes whatever a socket says for a message to everybody: after an
+// A server that ThreadSanitizer watches, in which the first thread is held at a schedule point. One
+// is held because ThreadSanitizer takes whatever a socket says for a message to everybody: after an
 // answer to the first caller it would think that all is in order.
 struct Watched {
     Watched(const std::string& program, const std::string& point)

@@ -213,12 +213,12 @@ if child == 0:
     signal.pause()
 signal.signal(signal.SIGTERM, lambda *_: (os.kill(child, signal.SIGTERM), os._exit(0)))
 print("listening on 127.0.0.1:4005", flush=True)
-time.sleep(60)
+time.sleep(60)  # as above
 """
 ALONE = """#!/usr/bin/env python3
 import time
 print("listening on 127.0.0.1:4006", flush=True)
-time.sleep(60)
+time.sleep(60)  # as above
 """
 # Long enough to be looked at; and what it logs is how long somebody waited.
 SCENE = """import sys, time

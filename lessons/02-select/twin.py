@@ -203,9 +203,6 @@ class Server:
             caller.close()
             return
         caller.setblocking(False)
-        # Else the kernel would keep an answer back until the caller's has acknowledged the line of
-        # somebody else that went out right before it: 40 ms (Nagle).
-        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         service = make_service(self.options.service, "select", caller, self.switchboard)
         idle_timeout = self.options.idle_timeout
         self.connections.add(Connection(caller, service, idle_timeout, self.stop))

@@ -68,7 +68,7 @@ TEST_CASE("it names the race of step 7: two threads in one service") {
     const Deadline deadline = patient(usual);
     while (watched.server.alive() && !deadline.passed() &&
            watched.server.log().find("a thread is held") == std::string::npos)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1)); // between two looks at the log
     if (watched.server.alive()) watched.second.send("0\n");
     watched.expect_named("Connection::tell(");
 }

@@ -70,9 +70,6 @@ class Connection:
         """The whole life of the thread."""
         try:
             self.caller.settimeout(TICK)
-            # Else the kernel would keep an answer back until the caller's has acknowledged the line
-            # of somebody else that went out right before it: 40 ms (Nagle).
-            self.caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.office.lock:
                 service = make_service(self.service_name, "thread", self.caller, self.office)
             try:

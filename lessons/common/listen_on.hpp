@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -41,6 +42,10 @@ inline Fd listen_on(const std::string& host, in_port_t port, int flags = 0) try 
     Fd listener(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0), "socket"));
     const int yes = 1;
     check(::setsockopt(listener.number(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes),
+          "setsockopt");
+    // Else the kernel keeps a small answer back until the caller's has acknowledged what went out
+    // right before it, for up to 40 ms (Nagle's algorithm, RFC 896). Accepted sockets inherit this.
+    check(::setsockopt(listener.number(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes),
           "setsockopt");
     socklen_t size = sizeof address;
     auto* where = reinterpret_cast<sockaddr*>(&address);

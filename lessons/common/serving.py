@@ -132,6 +132,9 @@ def listen_on(host: str, port: int) -> socket.socket:
         socket.inet_pton(socket.AF_INET, number)  # Numbers only: a name server may take minutes.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Else the kernel keeps a small answer back until the other one has acknowledged what went out
+        # right before it, for up to 40 ms (Nagle's algorithm). Accepted sockets inherit this.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((number, port))
         listener.listen(socket.SOMAXCONN)
     except OSError as error:

@@ -37,12 +37,12 @@ std::vector<Caller> several(Server& server, int count) {
     return callers;
 }
 
-// A caller's thread waits for their words.
-void expect_in_recv(Server& server) {
+// So many callers' threads wait for their words.
+void expect_in_recv(Server& server, int wanted) {
+    const auto is_in_recv = [](const Thread& thread) { return thread.call == "recv"; };
     const Deadline deadline = patient(usual);
-    while (std::ranges::none_of(threads_of(server.pid()),
-                                [](const Thread& thread) { return thread.call == "recv"; })) {
-        if (deadline.passed()) server.fail(Outcome::timeout_none, "a thread was to wait in recv()");
+    while (std::ranges::count_if(threads_of(server.pid()), is_in_recv) < wanted) {
+        if (deadline.passed()) server.fail(Outcome::timeout_none, "threads were to wait in recv()");
         std::this_thread::sleep_for(1ms);
     }
 }
@@ -56,7 +56,7 @@ Server step_holding(int number, const std::string& point) {
 TEST_CASE("step 1: what the first one says is answered to the second") {
     Server server = step(1);
     Caller first = greeted(server, "A");
-    expect_in_recv(server);
+    expect_in_recv(server, 1);
     Caller second = greeted(server, "B");
     first.send("echo my secret\n");
     second.expect("my secret\n");
@@ -149,6 +149,7 @@ TEST_CASE("step 7: what one says waits in the service of the other, and nobody s
     Server server = step(7);
     Caller first = greeted(server, "A");
     Caller second = greeted(server, "B");
+    expect_in_recv(server, 2);
     first.send("say hello\n");
     first.expect("said\n");
     second.expect_silence(300ms);

@@ -117,11 +117,12 @@ TEST_CASE("step 5: C gets the number of B, who left in the same pass, and nothin
 }
 
 TEST_CASE("step 6: a select() that says ready when nobody is") {
-    const std::string liar = steps().folder / "lying_select.so";
-    // A sanitizer wants to be loaded first, unless told that it need not be.
-    const std::vector<std::string> environment = {"LD_PRELOAD=" + liar,
+    // The loader takes a space in LD_PRELOAD for the end of a name: so no folder is named there. And
+    // a sanitizer wants to be loaded first, unless told that it need not be.
+    const std::vector<std::string> environment = {"LD_PRELOAD=./lying_select.so",
                                                   "ASAN_OPTIONS=verify_asan_link_order=0"};
-    Server server = step(6, ServerOptions{.environment = environment});
+    Server server =
+        step(6, ServerOptions{.environment = environment, .folder = steps().folder.string()});
     Caller a = greeted(server, "A");
     Caller b = greeted(server, "B");
     for (int i = 0; i < 10; ++i) {

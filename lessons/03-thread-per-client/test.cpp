@@ -43,7 +43,7 @@ void expect_in_recv(Server& server, int wanted) {
     const Deadline deadline = patient(usual);
     while (std::ranges::count_if(threads_of(server.pid()), is_in_recv) < wanted) {
         if (deadline.passed()) server.fail(Outcome::timeout_none, "threads were to wait in recv()");
-        std::this_thread::sleep_for(1ms);
+        std::this_thread::sleep_for(1ms); // between two looks
     }
 }
 

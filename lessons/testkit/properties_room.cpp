@@ -157,7 +157,7 @@ std::string many_callers_limit(const Ground& ground) {
     // Those who have given up stand in the queue before this one, and may cost a process each.
     Caller after = server.call("after");
     after.send("0\n");
-    after.expect_line_like("Welcome to 10086, *", 20s);
+    after.expect_line_like("Welcome to 10086, *", 60s);
     after.expect("0000\n");
     return "of 2,000 callers " + what + "; the server goes on";
 }

@@ -327,26 +327,28 @@ TEST_CASE("the server: who floods it does not keep ten others waiting") {
     Caller flooder = greeted(server, "flooder");
     std::atomic<bool> enough = false;
     std::atomic<std::size_t> sent = 0;
+    const std::string flood = repeated(1000, "0\n");
     auto flooding = std::async(std::launch::async, [&] {
         for (; !enough; sent += 1000)
-            flooder.send(repeated(1000, "0\n"), 20s);
-        flooder.half_close();
+            flooder.send(flood, 20s);
+        flooder.send(flood, 20s); // The reader may already wait for these.
+        sent += 1000;
     });
     auto reading = std::async(std::launch::async, [&] {
         std::size_t heard = 0;
-        for (; !enough || heard < sent; ++heard)
-            flooder.expect("0000\n", 20s);
+        for (; !enough || heard < sent; heard += 1000)
+            flooder.expect(repeated(1000, "0000\n"), 20s);
         return heard;
     });
     Seconds longest(0);
-    for (int i = 0; i < 20; ++i)
+    for (int i = 0; i < 10; ++i)
         for (Caller& other : others) {
             expect_answer(other);
             longest = std::max(longest, other.waited());
         }
     enough = true;
     flooding.get();
-    CHECK(reading.get() > 1000);
+    CHECK(reading.get() >= 1000);
     CHECK(longest < 1s * patience());
 }
 

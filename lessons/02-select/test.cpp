@@ -341,11 +341,16 @@ TEST_CASE("the server: who floods it does not keep ten others waiting") {
         return heard;
     });
     Seconds longest(0);
-    for (int i = 0; i < 10; ++i)
-        for (Caller& other : others) {
-            expect_answer(other);
-            longest = std::max(longest, other.waited());
-        }
+    try {
+        for (int i = 0; i < 10; ++i)
+            for (Caller& other : others) {
+                expect_answer(other);
+                longest = std::max(longest, other.waited());
+            }
+    } catch (...) {
+        enough = true; // or else the two would go on for ever
+        throw;
+    }
     enough = true;
     flooding.get();
     CHECK(reading.get() >= 1000);

@@ -241,11 +241,11 @@ TEST_CASE("step 12: SIGTERM wakes 50 who are silent, and an answer is finished")
     Server server = step(12);
     std::vector<Caller> silent = several(server, 50);
     silent[0].send("echo half a quest");
-    Caller caller = in_an_answer(server, "big 8000000\n");
+    Caller caller = in_an_answer(server, "big " + std::to_string(long_answer()) + "\n");
     server.signal(SIGTERM);
     for (Caller& one : silent)
         one.expect_end();
-    caller.read_exactly(8000000 - 100000);
+    caller.read_exactly(long_answer() - 100000);
     caller.expect_line_like("");
     caller.expect_line_like("sum *");
     caller.expect_end();

@@ -1,5 +1,6 @@
 // The proofs of lesson 04. A case named "step N: ..." passes on step N and fails on step N - 1.
 #include "step.hpp"
+#include "talk.hpp"
 
 #include <doctest/doctest.h>
 
@@ -19,27 +20,6 @@
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr auto greeting = "Welcome to 10086, fork, pid *, thread *";
-
-Caller greeted(Server& server, const std::string& name, const CallerOptions& options = {}) {
-    Caller caller = server.call(name, options);
-    caller.expect_line_like(greeting);
-    return caller;
-}
-
-void expect_service(Server& server) {
-    Caller caller = greeted(server, "the next");
-    caller.send("0\n");
-    caller.expect("0000\n");
-}
-
-std::string repeated(int count, const std::string& text) {
-    std::string all;
-    for (int i = 0; i < count; ++i)
-        all += text;
-    return all;
-}
 
 // The process that serves this caller.
 pid_t who_serves(Caller& caller) {
@@ -88,21 +68,6 @@ void leave_at_once(Server& server, int count) {
     callers.clear();
     expect_soon(server, "all children end", [&] { return server.children() == 0; });
     server.signal(SIGCONT);
-}
-
-// Much is owed when the caller says exit, with more words behind it, and takes time to read.
-void expect_all_that_is_owed(Server& server) {
-    Caller caller = greeted(server, "A", {.receive_buffer = 65536});
-    const std::string line = std::string(1000, 'x') + '\n';
-    constexpr int lines = 1500;
-    auto asking = std::async(std::launch::async, [&] {
-        caller.send(repeated(lines, "echo " + line) + "exit\n" + repeated(100, line), 20s);
-    });
-    std::this_thread::sleep_for(300ms); // The caller is slow: by now the server is done.
-    for (int i = 0; i < lines; ++i)
-        caller.expect(line);
-    caller.expect_end();
-    asking.get();
 }
 
 // A user of their own may have so many processes. To root the kernel grants any number, so root
@@ -185,7 +150,7 @@ TEST_CASE("step 4: of two hundred that end at once none stays") {
     Server server = step(4);
     leave_at_once(server, 200);
     expect_soon(server, "no zombie", [&] { return server.zombies() == 0; });
-    expect_service(server);
+    expect_service(server, "the next");
 }
 
 TEST_CASE("step 5: the log says of each child how it ended, and a crash harms nobody else") {
@@ -284,7 +249,7 @@ TEST_CASE("step 10: the ninth caller waits without work, and is served when one 
     ninth.expect_silence(500ms);
     CHECK(server.cpu_time() - before < 100ms);
     callers.front().close();
-    ninth.expect_line_like(greeting);
+    ninth.expect_line_like("Welcome to 10086, fork, *");
 }
 
 TEST_CASE("step 10: when fork fails the caller is closed, and the server goes on") {
@@ -319,12 +284,10 @@ TEST_CASE("step 11: SIGTERM ends it and its children: the silent, and those who 
 TEST_CASE("step 11: SIGTERM in the middle of an answer: the answer is finished") {
     Server server = step(11);
     Caller caller = greeted(server, "A");
-    caller.send("big 8000000\necho and this\n");
-    caller.read_exactly(100000);
+    caller.send("big " + std::to_string(long_answer()) + "\necho and this\n");
+    caller.read_exactly(100'000);
     server.signal(SIGTERM);
-    caller.read_exactly(8000000 - 100000);
-    caller.expect_line_like("");
-    caller.expect_line_like("sum *");
+    caller.expect(big_bytes(long_answer()).substr(100'000) + "\n" + big_sum(long_answer()));
     caller.expect("and this\n");
     caller.expect_end();
     CHECK(server.wait_exit() == 0);
@@ -432,7 +395,7 @@ TEST_CASE("step 13: a child that died is replaced") {
     }
     expect_soon(server, "eight children again",
                 [&] { return server.children() == 8 && server.zombies() == 0; });
-    expect_service(server);
+    expect_service(server, "the next");
 }
 
 TEST_CASE("a crew of eight: while eight callers are silent, the ninth waits") {
@@ -443,7 +406,7 @@ TEST_CASE("a crew of eight: while eight callers are silent, the ninth waits") {
     Caller ninth = server.call("the ninth");
     ninth.expect_silence(500ms);
     silent.front().close();
-    ninth.expect_line_like(greeting);
+    ninth.expect_line_like("Welcome to 10086, fork, *");
     server.stop();
 }
 

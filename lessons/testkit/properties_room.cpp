@@ -230,8 +230,7 @@ std::string idle_caller(const Ground& ground) {
 std::string goodbye_on_sigterm(const Ground& ground) {
     start(ground).stop(); // while nobody calls
 
-    // More than the kernel's buffers hold; a sanitizer takes its time to make it.
-    const std::size_t size = ground.sanitized ? 2'000'000 : 8'000'000;
+    const std::size_t size = long_answer();
     constexpr std::size_t read_before = 10'000;
     const std::string bytes = big_bytes(size) + '\n' + big_sum(size);
     Server server = start(ground);

@@ -17,6 +17,10 @@ void expect_service(Server& server, const std::string& name);
 // close() with words unread would throw away what is still on its way.
 void expect_all_that_is_owed(Server& server);
 
+// The size of an answer in the middle of which SIGTERM finds the server: the kernel's buffers do not
+// hold it. It is smaller for a sanitizer, which is slow: there is a second for the rest.
+std::size_t long_answer();
+
 // What follows the request `big COUNT`, but for the last line; and that line.
 std::string big_bytes(std::size_t count);
 std::string big_sum(std::size_t count);

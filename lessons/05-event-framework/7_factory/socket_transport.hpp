@@ -1,0 +1,114 @@
+// One connection: its descriptor, and what it still has to say.
+#pragma once
+
+#include "hear.hpp"
+#include "listen_on.hpp"
+#include "outbox.hpp"
+#include "protocol.hpp"
+#include "reactor.hpp"
+#include "transport.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+// Owns its protocol, and tells it what happens.
+class SocketTransport final : public Watcher, public Transport {
+public:
+    SocketTransport(Reactor& reactor, Fd caller, const sockaddr_in& peer,
+                    std::unique_ptr<Protocol> protocol)
+        : Watcher(std::move(caller)), reactor_(reactor), peer_(peer),
+          protocol_(std::move(protocol)) {}
+    ~SocketTransport() override { patience_.cancel(); }
+
+    // When the reactor watches it: from now on the connection is the protocol's.
+    void begin() try { protocol_->make_connection(*this); } catch (...) {
+        end(std::current_exception());
+    }
+
+    std::string peer() const override { return to_text(peer_); }
+    int number() const override { return descriptor().number(); }
+
+    // Never waits. What the kernel does not take now is kept, and said when there is room.
+    void write(std::string_view bytes) override {
+        reactor_.insist_on_my_thread("write");
+        if (leaving_) return;
+        outbox_.put(number(), bytes);
+        update();
+    }
+
+    // Says all that is unsent, then the end, and hears them out for a second (lesson 01, step 8).
+    void lose_connection() override {
+        leaving_ = true;
+        leave_if_done();
+    }
+
+    // Forgets what is unsent. They see a reset, or the end in the middle of a word.
+    void abort_connection() override { end(nullptr); }
+
+    void readable() override try {
+        const auto bytes = hear(number());
+        if (!bytes) return;
+        if (bytes->empty())
+            they_end();
+        else if (!leaving_)
+            protocol_->data_received(*bytes);
+    } catch (...) {
+        end(std::current_exception());
+    }
+
+    void writable() override try {
+        outbox_.flush(number());
+        update();
+        leave_if_done();
+    } catch (...) {
+        end(std::current_exception());
+    }
+
+private:
+    void they_end() {
+        ended_ = true;
+        update();
+        if (lingering_)
+            end(nullptr);
+        else if (!leaving_)
+            protocol_->eof_received();
+    }
+
+    void leave_if_done() {
+        if (!leaving_ || lingering_ || !outbox_.empty()) return;
+        if (ended_) return end(nullptr);
+        ::shutdown(number(), SHUT_WR); // It may fail: they may be gone. Never mind.
+        lingering_ = true;
+        patience_ = reactor_.call_later(std::chrono::seconds(1), [this] { end(nullptr); });
+        update();
+    }
+
+    // An end stays ready for ever: we do not ask for it twice. Once we have said that we go, we hear
+    // nothing until all is sent, and then only to forget it.
+    void update() {
+        reactor_.want(
+            *this, {.reading = !ended_ && (!leaving_ || lingering_), .writing = !outbox_.empty()});
+    }
+
+    // The reactor destroys us: nothing may be touched after this.
+    void end(const std::exception_ptr& reason) {
+        protocol_->connection_lost(reason);
+        reactor_.unwatch(*this);
+    }
+
+    Reactor& reactor_;
+    const sockaddr_in peer_;
+    const std::unique_ptr<Protocol> protocol_;
+    Outbox outbox_;
+    Timer patience_;
+    bool ended_ = false;     // they say no more
+    bool leaving_ = false;   // we say no more than what is unsent
+    bool lingering_ = false; // ... and have said it
+};

@@ -43,22 +43,37 @@ public:
     }
 
     // Nobody comes in while it is paused: callers wait in the kernel's queue.
-    void pause() { open(false); }
-    void resume() { open(true); }
+    void pause() {
+        paused_ = true;
+        update();
+    }
+    void resume() {
+        paused_ = false;
+        update();
+    }
 
     // Closes it. It is destroyed.
     void stop_listening() { reactor_.unwatch(*this); }
 
     // Many callers may have come at once. But those who are in want to be served, too.
     void readable() override {
-        for (int i = 0; i < 64 && open_; ++i)
+        for (int i = 0; i < 64 && open(); ++i)
             if (!pick_up()) return;
     }
 
 private:
-    void open(bool open) {
-        open_ = open;
-        reactor_.want(*this, {.reading = open});
+    bool open() const { return !paused_ && !short_of_room_; }
+    void update() { reactor_.want(*this, {.reading = open()}); }
+
+    // The caller stays in the queue, and we would be told so again and again.
+    void wait_a_second(int error) {
+        log_line("no room for a caller: ", std::strerror(error), "; I wait a second");
+        short_of_room_ = true;
+        update();
+        opening_ = reactor_.call_later(std::chrono::seconds(1), [this] {
+            short_of_room_ = false;
+            update();
+        });
     }
 
     // False if nobody is there any more, or if there is no room for them.
@@ -71,11 +86,9 @@ private:
             let_in(std::move(caller), address);
             return true;
         }
-        if (is_short_of_room(errno)) {
-            log_line("no room for a caller: ", std::strerror(errno), "; I wait a second");
-            pause();
-            opening_ = reactor_.call_later(std::chrono::seconds(1), [this] { resume(); });
-        } else if (errno != EAGAIN && !passes(errno))
+        if (is_short_of_room(errno))
+            wait_a_second(errno);
+        else if (errno != EAGAIN && !passes(errno))
             check(-1, "accept");
         return false;
     }
@@ -96,5 +109,6 @@ private:
     Reactor& reactor_;
     Factory& factory_;
     Timer opening_;
-    bool open_ = true;
+    bool paused_ = false;
+    bool short_of_room_ = false;
 };

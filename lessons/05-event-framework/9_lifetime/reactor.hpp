@@ -29,12 +29,14 @@ public:
         watch(std::move(post_box), {.reading = true});
     }
 
-    // Takes the watcher over, and calls it from now on.
+    // Takes the watcher over, and calls it from now on. If another one watched this descriptor before
+    // and has given it away, with release(), that one is buried.
     void watch(std::unique_ptr<Watcher> watcher, Interest interest) {
         insist_on_my_thread("watch");
         const auto place = static_cast<std::size_t>(watcher->number());
         if (place >= table_.size()) table_.resize(place + 1);
         poller_.set(watcher->number(), interest);
+        if (table_[place].watcher) dead_.push_back(std::move(table_[place].watcher));
         table_[place] = {std::move(watcher), interest};
     }
 

@@ -4,6 +4,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -13,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 struct Options {
     in_port_t port = 0;
@@ -42,9 +44,19 @@ inline constexpr std::array<option, 7> known_options{{
     {nullptr, 0, nullptr, 0},
 }};
 
+// An option that one lesson's server has beside those: its values, and the one that it has if nothing
+// else is said.
+struct OwnOption {
+    const char* name;
+    std::string usage;
+    std::vector<std::string> values;
+    std::string value;
+};
+inline std::string own_usage; // of that option, behind the others'
+
 // Ends the program as a wrong command line does: what would be right, status 2.
 [[noreturn]] inline void refuse(const char* program) {
-    std::cerr << "usage: " << program << " [options]\n" << usage;
+    std::cerr << "usage: " << program << " [options]\n" << usage << own_usage;
     std::exit(2);
 }
 [[noreturn]] inline void refuse(const char* program, const std::string& what) {
@@ -76,11 +88,16 @@ Number number_from(const char* program, const char* name, std::string_view text,
 
 // Reads the command line. Ends the program itself for --help (status 0; 1 where the text cannot be
 // written) and for a wrong option.
-inline Options options_from(int argc, char** argv) {
+inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
     const char* program = argv[0];
     Options options;
+    auto known = std::vector<option>(known_options.begin(), known_options.end());
+    if (own != nullptr) {
+        known.insert(known.begin(), {own->name, required_argument, nullptr, 'o'});
+        own_usage = own->usage;
+    }
     while (true) {
-        switch (getopt_long(argc, argv, "", known_options.data(), nullptr)) {
+        switch (getopt_long(argc, argv, "", known.data(), nullptr)) {
         case 'p':
             options.port = number_from<in_port_t>(program, "port", optarg, 0, 65535);
             break;
@@ -99,8 +116,14 @@ inline Options options_from(int argc, char** argv) {
         case 'm':
             options.max_clients = number_from<int>(program, "max-clients", optarg, 0, 1'000'000);
             break;
+        case 'o':
+            own->value = optarg;
+            if (std::ranges::find(own->values, own->value) == own->values.end())
+                refuse(program,
+                       "--" + std::string(own->name) + " is not \"" + optarg + "\": see below");
+            break;
         case 'H':
-            std::cout << "usage: " << program << " [options]\n" << usage << std::flush;
+            std::cout << "usage: " << program << " [options]\n" << usage << own_usage << std::flush;
             std::exit(std::cout ? EXIT_SUCCESS : EXIT_FAILURE);
         case -1:
             if (optind == argc) return options;

@@ -1,0 +1,65 @@
+// A server's rules for its guests, and its door.
+#pragma once
+
+#include "clock.hpp"
+#include "listening_port.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <vector>
+
+// Somebody who is in. The house can call all of them.
+class Resident {
+public:
+    Resident() = default;
+    Resident(const Resident&) = delete;
+    Resident& operator=(const Resident&) = delete;
+    virtual ~Resident() = default;
+
+    virtual void called() {}
+
+private:
+    friend class House;
+    std::size_t seat_ = 0;
+};
+
+// Who is in. While the house is full its door is shut, and whoever comes waits in the kernel's queue.
+class House {
+public:
+    // At most so many at once, and so long may they do nothing. 0: no limit.
+    House(Clock& clock, int most, std::chrono::duration<double> idle_timeout)
+        : clock_(clock), most_(static_cast<std::size_t>(most)),
+          idle_timeout_(std::chrono::ceil<Delay>(idle_timeout)) {}
+
+    void open(ListeningPort& door) { door_ = &door; }
+    void close() { door_ = nullptr; }
+
+    void came(Resident& resident) {
+        resident.seat_ = residents_.size();
+        residents_.push_back(&resident);
+        if (residents_.size() == most_ && door_ != nullptr) door_->pause();
+    }
+
+    // The last one moves to the free seat: nobody is looked for, nobody else moves.
+    void left(const Resident& resident) {
+        if (residents_.size() == most_ && door_ != nullptr) door_->resume();
+        residents_.back()->seat_ = resident.seat_;
+        residents_[resident.seat_] = residents_.back();
+        residents_.pop_back();
+    }
+
+    void call_everybody() const {
+        for (Resident* resident : residents_)
+            resident->called();
+    }
+
+    Clock& clock() const { return clock_; }
+    Delay idle_timeout() const { return idle_timeout_; }
+
+private:
+    Clock& clock_;
+    const std::size_t most_;
+    const Delay idle_timeout_;
+    ListeningPort* door_ = nullptr;
+    std::vector<Resident*> residents_;
+};

@@ -109,7 +109,7 @@ class Caller:
         try:
             self._socket = self._reach()
         except OSError as error:
-            failure: TalkError = NotReached(self._why_not_reached(error))
+            failure: TalkError = NotReached(self.why_not_reached(error))
             if isinstance(error, ConnectionResetError):  # connected, and thrown away at once
                 failure = self._failure(error, "take the call")
             self._note("failed", why=str(failure))
@@ -271,7 +271,7 @@ class Caller:
                 raise
         raise trouble
 
-    def _why_not_reached(self, error: OSError) -> str:
+    def why_not_reached(self, error: OSError) -> str:
         if isinstance(error, socket.gaierror):
             return f"the host {self.host} is unknown: {error.strerror}. Try --host 127.0.0.1."
         if isinstance(error, ConnectionRefusedError):

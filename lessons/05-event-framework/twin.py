@@ -242,7 +242,7 @@ class Server(Switchboard):
         """Opens and closes it. Who comes while it is closed waits in the kernel's queue."""
         here = len(self.conversations) + len(self.welcomes)
         has_room = here < (self.options.max_clients or math.inf)
-        wanted = has_room and not self.rest and not self.stopping
+        wanted = has_room and not (self.rest or self.stopping or self.over.done())
         if wanted and not self.door_is_open:
             self.loop.add_reader(self.listener, self.pick_up)
         elif self.door_is_open and not wanted:
@@ -268,9 +268,9 @@ class Server(Switchboard):
         if error.errno in SHORT_OF_ROOM:
             log_line(f"no room for a caller: {error.strerror}; I wait a second")
             self.rest = self.loop.call_later(1, self.end_rest)
-            self.turn_door()
-        elif error.errno not in PASSING and not self.over.done():
+        elif error.errno not in PASSING:
             self.over.set_exception(error)
+        self.turn_door()
 
     def end_rest(self) -> None:
         if self.rest:

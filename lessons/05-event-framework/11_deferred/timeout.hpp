@@ -19,7 +19,7 @@ public:
 template <typename Result>
 Deferred<Result> add_timeout(const Deferred<Result>& deferred, Clock& clock, Delay delay) {
     const auto is_over = std::make_shared<bool>(false);
-    const Timer timer = clock.call_later(delay, [=] {
+    auto timer = clock.call_later(delay, [=] {
         *is_over = true;
         deferred.cancel();
     });

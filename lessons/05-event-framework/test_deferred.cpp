@@ -7,6 +7,7 @@
 #include "fake_clock.hpp"
 #include "gather.hpp"
 #include "player.hpp"
+#include "then.hpp"
 #include "timeout.hpp"
 
 #include <doctest/doctest.h>
@@ -355,6 +356,55 @@ TEST_CASE("step 11: to cancel a gathering cancels its parts") {
     all.cancel();
     CHECK(ended == 1);
     CHECK(all.fired());
+}
+
+TEST_CASE("step 11: a circle of chains that are never fired is freed") {
+    const auto alive = std::make_shared<int>(0);
+    {
+        const Deferred<int> first([alive](const auto&) {});
+        const auto second = then(first, [](int) { return Deferred<std::string>(); });
+        gather<std::string>({second}).add_callback([alive](const auto&) {});
+    }
+    CHECK(alive.use_count() == 1);
+}
+
+TEST_CASE("step 11: then() goes from one kind of result to another") {
+    const Deferred<int> number;
+    const Deferred<std::string> later;
+    int asked = 0;
+    const auto text = then(number, [&](int result) {
+        asked = result;
+        return later;
+    });
+    number.callback(7);
+    CHECK(asked == 7);
+    CHECK(!text.outcome());
+    later.callback("seven");
+    CHECK(std::get<std::string>(*text.outcome()) == "seven");
+
+    const auto never = then(failed<int>(Failure(std::runtime_error("no number"))), [&](int) {
+        ++asked;
+        return later;
+    });
+    std::string what;
+    never.add_errback([&](const Failure& failure) { what = failure.what(); });
+    CHECK(what == "no number");
+    CHECK(asked == 7);
+}
+
+TEST_CASE("step 11: to cancel what then() has begun cancels whichever is under way") {
+    for (const bool fired : {false, true}) {
+        int ended = 0;
+        const Deferred<int> first([&](const auto&) { ended += 1; });
+        const Deferred<std::string> second([&](const auto&) { ended += 10; });
+        const auto both = then(first, [second](int) { return Deferred(second); });
+        bool cancelled = false;
+        both.add_errback([&](const Failure& failure) { cancelled = failure.is<Cancelled>(); });
+        if (fired) first.callback(1);
+        both.cancel();
+        CHECK(ended == (fired ? 10 : 1));
+        CHECK(cancelled);
+    }
 }
 
 TEST_CASE("step 11: the drawing shows the way") {

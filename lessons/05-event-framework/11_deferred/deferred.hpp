@@ -67,6 +67,14 @@ public:
     // cancels that one. When all is done, there is nothing to cancel.
     void cancel() const { chain_->cancel(); }
 
+    // Cancels, too, for somebody whom this chain knows: a handle there would be a circle, and neither
+    // of the two would ever be freed. When the chain is gone, it does nothing.
+    std::function<void()> cancel_button() const {
+        return [chain = std::weak_ptr(chain_)] {
+            if (const auto alive = chain.lock()) alive->cancel();
+        };
+    }
+
     // What the chain has come to so far; empty before it fires, while a link runs, while it waits.
     const std::optional<Outcome>& outcome() const { return chain_->outcome(); }
 
@@ -86,3 +94,17 @@ private:
 
     std::shared_ptr<Chain<Result>> chain_;
 };
+
+// What has come already, as a Deferred.
+template <typename Result>
+Deferred<Result> succeeded(Result result) {
+    const Deferred<Result> done;
+    done.callback(std::move(result));
+    return done;
+}
+template <typename Result>
+Deferred<Result> failed(Failure failure) {
+    const Deferred<Result> done;
+    done.errback(std::move(failure));
+    return done;
+}

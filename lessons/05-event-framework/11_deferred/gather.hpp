@@ -4,6 +4,7 @@
 #include "deferred.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -13,9 +14,12 @@
 // it cancels them all. It takes over the chains: who adds a link to a part afterwards finds it empty.
 template <typename Result>
 Deferred<std::vector<Result>> gather(const std::vector<Deferred<Result>>& parts) {
-    const Deferred<std::vector<Result>> all([parts](const auto&) {
-        for (const auto& part : parts)
-            part.cancel();
+    std::vector<std::function<void()>> buttons;
+    for (const auto& part : parts)
+        buttons.push_back(part.cancel_button());
+    const Deferred<std::vector<Result>> all([buttons](const auto&) {
+        for (const auto& cancel : buttons)
+            cancel();
     });
     if (parts.empty()) all.callback({});
 

@@ -1,0 +1,130 @@
+// The loop: it waits for descriptors and for moments, and calls whoever is concerned. It
+// belongs to one thread; the others may post.
+#pragma once
+
+#include "clock.hpp"
+#include "post_box.hpp"
+#include "select_poller.hpp"
+#include "watcher.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+// Owns its watchers. It is for the thread that made it: whoever else calls is refused, loudly, for
+// otherwise it would go well for weeks.
+class Reactor : public Clock {
+public:
+    Reactor() {
+        auto post_box = std::make_unique<PostBox>();
+        post_box_ = post_box.get();
+        watch(std::move(post_box), {.reading = true});
+    }
+
+    // Takes the watcher over, and calls it from now on.
+    void watch(std::unique_ptr<Watcher> watcher, Interest interest) {
+        insist_on_my_thread("watch");
+        const auto place = static_cast<std::size_t>(watcher->number());
+        if (place >= table_.size()) table_.resize(place + 1);
+        poller_.set(watcher->number(), interest);
+        table_[place] = {std::move(watcher), interest};
+    }
+
+    // Calls it for something else from now on.
+    void want(const Watcher& watcher, Interest interest) {
+        insist_on_my_thread("want");
+        Entry& entry = entry_of(watcher.number());
+        if (entry.interest == interest) return;
+        poller_.set(watcher.number(), interest);
+        entry.interest = interest;
+    }
+
+    // Nobody calls it again. It is destroyed at the end of the round: whoever says this may be in the
+    // middle of a call to that very watcher, or be it. Gives back its descriptor; who does not take
+    // that closes it.
+    Fd unwatch(Watcher& watcher) {
+        insist_on_my_thread("unwatch");
+        poller_.set(watcher.number(), {});
+        dead_.push_back(std::exchange(entry_of(watcher.number()), {}).watcher);
+        return watcher.release();
+    }
+
+    Moment now() const override { return std::chrono::steady_clock::now(); }
+
+    Timer call_later(Delay delay, std::function<void()> what) override {
+        insist_on_my_thread("call_later");
+        return Clock::call_later(delay, std::move(what));
+    }
+
+    // From any thread: the loop makes this call, soon, in its own thread. It must not throw.
+    void post(std::function<void()> what) { post_box_->put(std::move(what)); }
+
+    void insist_on_my_thread(const char* call) const {
+        if (std::this_thread::get_id() == my_thread_) return;
+        throw std::logic_error(std::string(call) +
+                               "() in a thread that is not the loop's: post() it to the loop");
+    }
+
+    // Waits and calls, until somebody says stop().
+    void run() {
+        insist_on_my_thread("run");
+        while (!stopped_)
+            turn();
+    }
+    void stop() {
+        insist_on_my_thread("stop");
+        stopped_ = true;
+    }
+
+private:
+    struct Entry {
+        std::unique_ptr<Watcher> watcher;
+        Interest interest;
+    };
+
+    Entry& entry_of(int number) { return table_.at(static_cast<std::size_t>(number)); }
+
+    // One round. We look up the watcher anew for each call: the call before may have ended it, and
+    // even given its number to another. For that one the news is wrong, and no harm: a hint.
+    void turn() {
+        for (const auto& [number, ready] : poller_.wait(time_left())) {
+            if (ready.reading && entry_of(number).interest.reading)
+                entry_of(number).watcher->readable();
+            if (ready.writing && entry_of(number).interest.writing)
+                entry_of(number).watcher->writable();
+        }
+        make_calls();
+        bury();
+    }
+
+    // Nobody is in the middle of anything now. A burial may be the death of others: theirs is next.
+    void bury() {
+        while (!dead_.empty())
+            for (const auto& watcher : std::exchange(dead_, {}))
+                watcher->buried();
+    }
+
+    // How long we may sleep: until the next call, at most an hour. Rounded up, or else we would wake
+    // a little too early, and turn round and round until the moment has come.
+    std::optional<std::chrono::microseconds> time_left() const {
+        const auto moment = next();
+        if (!moment) return std::nullopt;
+        const Delay left = std::clamp<Delay>(*moment - now(), Delay::zero(), std::chrono::hours(1));
+        return std::chrono::ceil<std::chrono::microseconds>(left);
+    }
+
+    SelectPoller poller_;
+    std::vector<Entry> table_; // The kernel gives out small numbers: they are places in a table.
+    std::vector<std::unique_ptr<Watcher>> dead_;
+    bool stopped_ = false;
+    PostBox* post_box_ = nullptr;
+    const std::thread::id my_thread_ = std::this_thread::get_id();
+};

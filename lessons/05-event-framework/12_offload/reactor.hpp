@@ -29,14 +29,12 @@ public:
         watch(std::move(post_box), {.reading = true});
     }
 
-    // Takes the watcher over, and calls it from now on. If another one watched this descriptor before
-    // and has given it away, with release(), that one is buried.
+    // Takes the watcher over, and calls it from now on.
     void watch(std::unique_ptr<Watcher> watcher, Interest interest) {
         insist_on_my_thread("watch");
         const auto place = static_cast<std::size_t>(watcher->number());
         if (place >= table_.size()) table_.resize(place + 1);
         poller_.set(watcher->number(), interest);
-        if (table_[place].watcher) dead_.push_back(std::move(table_[place].watcher));
         table_[place] = {std::move(watcher), interest};
     }
 
@@ -49,13 +47,14 @@ public:
         entry.interest = interest;
     }
 
-    // Closes its descriptor, and nobody calls it again. It is destroyed at the end of the round:
-    // whoever says this may be in the middle of a call to that very watcher, or be it.
-    void unwatch(Watcher& watcher) {
+    // Nobody calls it again. It is destroyed at the end of the round: whoever says this may be in the
+    // middle of a call to that very watcher, or be it. Its descriptor comes back, for somebody else; who
+    // does not take it closes it.
+    Fd unwatch(Watcher& watcher) {
         insist_on_my_thread("unwatch");
         poller_.set(watcher.number(), {});
         dead_.push_back(std::exchange(entry_of(watcher.number()), {}).watcher);
-        const Fd closed = watcher.release();
+        return watcher.release();
     }
 
     Moment now() const override { return std::chrono::steady_clock::now(); }

@@ -9,7 +9,6 @@
 // Was      A server that only answers. And "connect() throws if nobody is there": not at the call.
 // Broken   It hears a first line, and hangs up. To ask a real server takes a protocol.
 // New      adopt.hpp, connector.hpp, retry.hpp
-// Changed  reactor.hpp
 
 #include "adopt.hpp"
 #include "connector.hpp"

@@ -48,8 +48,8 @@ public:
     }
 
     // Nobody calls it again. It is destroyed at the end of the round: whoever says this may be in the
-    // middle of a call to that very watcher, or be it. Gives back its descriptor; who does not take
-    // that closes it.
+    // middle of a call to that very watcher, or be it. Its descriptor comes back, for somebody else; who
+    // does not take it closes it.
     Fd unwatch(Watcher& watcher) {
         insist_on_my_thread("unwatch");
         poller_.set(watcher.number(), {});

@@ -4,7 +4,7 @@
 //          A socket that does not block says EINPROGRESS, and becomes writable when it is known how
 //          it went. What is a Failure here may be a success later: try again, with pauses that grow.
 // Run it   ./lab run 05/13 -- 10086 10087    and, soon,    ./lab run 01 -- --port 10086
-// See      It calls all ports at once. Who answers is heard; who does not is called five times. An
+// See      It calls all ports at once. Who answers is heard; who does not is called six times. An
 //          address where nobody says even no, such as 192.0.2.1:80, costs half a second each time.
 // Was      A server that only answers. And "connect() throws if nobody is there": not at the call.
 // Broken   It hears a first line, and hangs up. To ask a real server takes a protocol.
@@ -61,7 +61,7 @@ Deferred<std::string> first_line_of(EventLoop& loop, const sockaddr_in& address)
         return add_timeout(connect_to(loop, address), loop, 500ms);
     };
     const Deferred<std::string> heard;
-    retry<Fd>(loop, call, 5, 100ms)
+    retry<Fd>(loop, call, 6, 100ms)
         .add_callback([&loop, address, heard](Fd socket) {
             adopt(loop, std::move(socket), address, std::make_unique<FirstLine>(heard));
         })

@@ -9,6 +9,7 @@
 #include "watcher.hpp"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -54,6 +55,8 @@ private:
 // all, not even with a no, the kernel asks again and again (tcp(7), tcp_syn_retries).
 inline Deferred<Fd> connect_to(Reactor& reactor, const sockaddr_in& address) try {
     Fd socket(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
+    const int yes = 1; // As for those who call us: small questions are to leave at once.
+    check(::setsockopt(socket.number(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes), "setsockopt");
     const auto* where = reinterpret_cast<const sockaddr*>(&address);
     // EINPROGRESS is the usual answer, and no error. A signal does not end the call, either.
     if (::connect(socket.number(), where, sizeof address) == -1 && errno != EINPROGRESS &&

@@ -1,0 +1,194 @@
+// The parts of steps 13 and 14 that need no network: tried without one.
+#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#include "cancelled.hpp"
+#include "clock.hpp"
+#include "deferred.hpp"
+#include "failure.hpp"
+#include "fake_clock.hpp"
+#include "http_reader.hpp"
+#include "retry.hpp"
+#include "url.hpp"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::size_t most = 100;
+
+// What comes of an answer, if it comes in these two pieces: "200 body", or what is wrong with it.
+std::string read_in_two(std::string_view answer, std::size_t cut) try {
+    HttpReader reader(most);
+    reader.receive(answer.substr(0, cut));
+    reader.receive(answer.substr(cut));
+    reader.end_of_input();
+    const Page page = reader.take();
+    return std::to_string(page.status) + ' ' + page.body;
+} catch (const std::runtime_error& error) {
+    return error.what();
+}
+
+// However it is cut, it means the same.
+std::string read(std::string_view answer) {
+    const auto whole = read_in_two(answer, answer.size());
+    for (std::size_t cut = 0; cut < answer.size(); ++cut)
+        CHECK(read_in_two(answer, cut) == whole);
+    return whole;
+}
+
+const std::string ok = "HTTP/1.1 200 OK\r\n";
+const std::string chunked = ok + "Transfer-Encoding: chunked\r\n\r\n";
+
+std::string refusal(std::string_view url) try {
+    url_from(url);
+    return "taken";
+} catch (const std::invalid_argument& error) {
+    return error.what();
+}
+
+} // namespace
+
+TEST_CASE("an answer ends after so many bytes, behind the last chunk, or with the connection") {
+    CHECK(read(ok + "Content-Length: 5\r\n\r\nhello") == "200 hello");
+    CHECK(read(ok + "Content-Length: 0\r\n\r\n") == "200 ");
+    CHECK(read(ok + "\r\nhello") == "200 hello");
+    CHECK(read(ok + "\r\n") == "200 ");
+    CHECK(read(chunked + "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n") == "200 hello");
+    CHECK(read(chunked + "A\r\n0123456789\r\n000\r\nTrailer: x\r\n\r\n") == "200 0123456789");
+}
+
+TEST_CASE("what an answer may look like") {
+    CHECK(read("HTTP/1.0 404 Not Found\nContent-length:5  \n\nsorry") == "404 sorry");
+    CHECK(read("HTTP/1.1 200\r\nCONTENT-LENGTH: 1\r\n\r\nx") == "200 x");
+    CHECK(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + ok +
+               "Content-Length: 2\r\n\r\nhi") == "200 hi");
+    CHECK(read("HTTP/1.1 204 No Content\r\n\r\n") == "204 ");
+    CHECK(read("HTTP/1.1 304 Not Modified\r\nContent-Length: 50\r\n\r\n") == "304 ");
+    CHECK(read(ok + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi") == "200 hi");
+    CHECK(read(ok + "Content-Length: 2\r\n\r\nhi, and more than that") == "200 hi");
+    CHECK(read(ok + "Transfer-Encoding: Chunked\r\nContent-Length: 50\r\n\r\n0\r\n\r\n") == "200 ");
+    CHECK(read(ok + "Long: " + std::string(5000, 'x') + "\r\nContent-Length: 1\r\n\r\nx") ==
+          "200 x");
+}
+
+TEST_CASE("what is no HTTP is said to be none") {
+    CHECK(read("hello\r\n\r\n") == "this is not HTTP: the first line is no status line");
+    CHECK(read("\r\n\r\n") == "this is not HTTP: the first line is no status line");
+    CHECK(read("HTTP/2 200\r\n\r\n") == "this is not HTTP: the first line is no status line");
+    CHECK(read("HTTP/1.1 20\r\n\r\n") == "this is not HTTP: the first line is no status line");
+    CHECK(read("HTTP/1.1 abc\r\n\r\n") == "this is not HTTP: the first line is no status line");
+    CHECK(read(ok + "no colon\r\n\r\n") == "this is not HTTP: a header without a name");
+    CHECK(read(ok + ": no name\r\n\r\n") == "this is not HTTP: a header without a name");
+    CHECK(read(ok + "A: b\r\n folded\r\n\r\n") == "this is not HTTP: a header without a name");
+    for (const auto& length : {"-1", "+1", "1x", "", "1, 1", "99999999999999999999"})
+        CHECK(read(ok + "Content-Length: " + length + "\r\n\r\n") ==
+              "this is not HTTP: a Content-Length that says nothing");
+    CHECK(read(ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nhi") ==
+          "this is not HTTP: a Content-Length that says nothing");
+    CHECK(read(ok + "Transfer-Encoding: gzip\r\n\r\n") ==
+          "the page comes in a coding that we do not know");
+    for (const auto& size : {"x", "-1", "", "0x5", "5y", "fffffffffffffffff"})
+        CHECK(read(chunked + size + "\r\n") == "this is not HTTP: a chunk without a size");
+    CHECK(read(chunked + "2\r\nhello\r\n") == "this is not HTTP: a chunk is longer than it says");
+}
+
+TEST_CASE("an answer that ends too early is no page") {
+    for (const auto& start : {std::string(), std::string("HT"), ok, ok + "Content-Length: 2\r\n",
+                              chunked, chunked + "0\r\n"})
+        CHECK(read(start) == "the page ends too early: after 0 bytes");
+    CHECK(read(ok + "Content-Length: 9\r\n\r\nhello") == "the page ends too early: after 5 bytes");
+    CHECK(read(chunked + "5\r\nhello\r\n") == "the page ends too early: after 5 bytes");
+}
+
+TEST_CASE("whatever has no end of its own has a bound") {
+    const std::string full(most, 'x');
+    CHECK(read(ok + "\r\n" + full) == "200 " + full);
+    CHECK(read(ok + "\r\n" + full + "x") == "the page is larger than 100 bytes");
+    CHECK(read(ok + "Content-Length: 100\r\n\r\n" + full) == "200 " + full);
+    CHECK(read(ok + "Content-Length: 101\r\n\r\n") == "the page is larger than 100 bytes");
+    CHECK(read(chunked + "64\r\n" + full + "\r\n0\r\n\r\n") == "200 " + full);
+    CHECK(read(chunked + "64\r\n" + full + "\r\n1\r\n") == "the page is larger than 100 bytes");
+    CHECK(read(chunked + "ffffffffffffffff\r\n") == "the page is larger than 100 bytes");
+
+    const auto too_long = [](const std::string& start, const std::string& again) {
+        HttpReader reader(most);
+        reader.receive(start);
+        for (int i = 0; i < 100'000; ++i)
+            reader.receive(again);
+    };
+    CHECK_THROWS_WITH(too_long("", "x"), "this is not HTTP: a head without an end");
+    CHECK_THROWS_WITH(too_long(ok, "A: b\r\n"), "this is not HTTP: a head without an end");
+    CHECK_THROWS_WITH(too_long(chunked, "5"), "this is not HTTP: a line without an end");
+    CHECK_THROWS_WITH(too_long(chunked + "0\r\n", "A: b\r\n"),
+                      "this is not HTTP: trailers without an end");
+}
+
+TEST_CASE("a URL says where a page is") {
+    const Url plain = url_from("http://example.org");
+    CHECK(plain.host == "example.org");
+    CHECK(plain.port == 80);
+    CHECK(plain.path == "/");
+    const Url full = url_from("http://127.0.0.1:8080/a/b?c=d#e");
+    CHECK(full.host == "127.0.0.1");
+    CHECK(full.port == 8080);
+    CHECK(full.path == "/a/b?c=d");
+    CHECK(url_from("http://host?q").path == "/?q");
+}
+
+TEST_CASE("what is no URL is refused, above all a line end") {
+    CHECK(refusal("https://host/") == "no page at \"https://host/\": it must begin with http://");
+    CHECK(refusal("http://host/a b").ends_with("plain letters without spaces"));
+    CHECK(refusal("http://host/\r\nX: y").ends_with("plain letters without spaces"));
+    CHECK(refusal("http://:80/").ends_with("it names no host"));
+    CHECK(refusal("http://me@host/").ends_with("it names no host"));
+    for (const auto& port : {"0", "65536", "-1", "x", ""})
+        CHECK(refusal("http://host:" + std::string(port) + "/")
+                  .ends_with("a port is a number from 1 to 65535"));
+}
+
+TEST_CASE("retry makes longer and longer pauses, and gives up") {
+    FakeClock clock;
+    int attempts = 0;
+    std::string what;
+    const auto attempt = [&] {
+        return failed<int>(Failure(std::runtime_error("no " + std::to_string(++attempts))));
+    };
+    retry<int>(clock, attempt, 4, 1s).add_errback([&](const Failure& failure) {
+        what = failure.what();
+    });
+    std::vector<int> after;
+    for (int second = 0; second <= 8; ++second) {
+        after.push_back(attempts);
+        clock.advance(1s);
+    }
+    CHECK(after == std::vector{1, 2, 2, 3, 3, 3, 3, 4, 4});
+    CHECK(what == "no 4");
+}
+
+TEST_CASE("retry stops when it works, and when nobody wants it any more") {
+    FakeClock clock;
+    int attempts = 0;
+    const auto attempt = [&] {
+        return ++attempts < 3 ? failed<int>(Failure(std::runtime_error("no"))) : succeeded(7);
+    };
+    const auto works = retry<int>(clock, attempt, 10, 1s);
+    clock.advance(1h);
+    CHECK(attempts == 3);
+    CHECK(std::get<int>(*works.outcome()) == 7);
+
+    attempts = 0;
+    bool cancelled = false;
+    const auto unwanted = retry<int>(clock, attempt, 10, 1s);
+    unwanted.add_errback([&](const Failure& failure) { cancelled = failure.is<Cancelled>(); });
+    unwanted.cancel();
+    CHECK(cancelled);
+    clock.advance(1h);
+    CHECK(attempts == 1);
+}

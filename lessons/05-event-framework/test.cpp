@@ -3,9 +3,13 @@
 #include "talk.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +26,12 @@ void expect_answer(Caller& caller) {
 // What is freed is filled with rubbish, so that whoever touches it falls at once, and always.
 ServerOptions with_rubbish() {
     return {.environment = {"MALLOC_PERTURB_=165"}};
+}
+
+void expect_service_of_echo(Server& server) {
+    Caller caller = server.call("echo");
+    caller.send("hey");
+    caller.expect("hey");
 }
 
 Caller shouted_at(Server& server, const std::string& name, const CallerOptions& options = {}) {
@@ -179,4 +189,142 @@ TEST_CASE("step 10: four who ask for a million lines each and do not read cost n
     callers.back().expect(" HAS ITS TURN\n" + repeated(999'999, "EVERY LINE HAS ITS TURN\n") +
                               "AND THEN THIS ONE\n",
                           20s);
+}
+
+TEST_CASE("step 16: SIGTERM in the middle of an answer: it is finished, then the end") {
+    Server server = step(16);
+    Caller silent = greeted(server, "silent");
+    Caller caller = greeted(server, "A");
+    // More than the kernel's buffers hold; a sanitizer takes its time to make it.
+    const std::size_t size = patience() > 1 ? 1'000'000 : 8'000'000;
+    caller.send("big " + std::to_string(size) + "\n");
+    caller.read_exactly(100'000);
+    server.signal(SIGTERM);
+    caller.expect(big_bytes(size).substr(100'000) + "\n" + big_sum(size));
+    caller.expect_end();
+    silent.expect_end();
+    silent.close();
+    caller.close();
+    CHECK(server.wait_exit() == 0);
+}
+
+TEST_CASE("step 16: SIGTERM ends it, whoever is there") {
+    Server idle = step(16);
+    idle.stop();
+
+    Server server = step(16, with_rubbish());
+    Caller never_reads = greeted(server, "never reads", {.receive_buffer = 65536});
+    never_reads.send("big 8000000\n");
+    never_reads.read_exactly(1);
+    never_reads.stop_reading();
+    Caller sleeper = greeted(server, "sleeper");
+    sleeper.send("sleep 60000\n");
+    server.stop();
+}
+
+TEST_CASE("step 16: what one says all others hear, also those who say nothing themselves") {
+    Server server = step(16);
+    Caller a = greeted(server, "A");
+    Caller b = greeted(server, "B");
+    Caller c = greeted(server, "C");
+    a.send("say hello\n");
+    a.expect("said\n");
+    b.expect_line_like("127.0.0.1:*: hello");
+    c.expect_line_like("127.0.0.1:*: hello");
+}
+
+TEST_CASE("step 17: 2,000 callers at once, with poll and with epoll; with select as many as fit") {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+    for (const std::string poller : {"select", "poll", "epoll"}) {
+        CAPTURE(poller);
+        Server server =
+            step(17, {"--poller", poller}, {.limits = {{RLIMIT_NOFILE, limit.rlim_max}}});
+        std::vector<Caller> callers;
+        for (int i = 0; i < 2000; ++i)
+            callers.push_back(server.call(std::to_string(i), {.within = 20s}));
+        callers.front().expect_line_like("Welcome to 10086, *", 20s);
+        if (poller == "select") {
+            callers.back().expect_gone(20s);
+        } else {
+            callers.back().expect_line_like("Welcome to 10086, *", 20s);
+            expect_answer(callers.back());
+        }
+        expect_answer(callers.front());
+    }
+}
+
+TEST_CASE("step 17: the silent and the dripping are dropped in time, the lively one stays") {
+    for (const std::string service : {"hotline", "echo"}) {
+        Server server = step(17, {"--idle-timeout", "1", "--service", service});
+        Caller lively = server.call("lively");
+        Caller silent = server.call("silent");
+        if (service == "hotline") {
+            lively.expect_line_like("Welcome *");
+            silent.expect_line_like("Welcome *");
+        }
+        // Twice a second, for longer than the timeout: the habit under test.
+        for (int i = 0; i < 5; ++i) {
+            lively.send("echo hey\n");
+            lively.expect(service == "echo" ? "echo hey\n" : "hey\n");
+            std::this_thread::sleep_for(400ms);
+        }
+        silent.expect_gone();
+        lively.send("0\n");
+        lively.expect(service == "echo" ? "0\n" : "0000\n");
+    }
+}
+
+TEST_CASE("step 17: with --max-clients 2 the third waits in the queue, without work for anybody") {
+    Server server = step(17, {"--max-clients", "2"});
+    Caller a = greeted(server, "A");
+    const Caller b = greeted(server, "B");
+    Caller c = server.call("C");
+    const auto before = server.cpu_time();
+    c.expect_silence(500ms);
+    CHECK(server.cpu_time() - before < 150ms);
+    a.close();
+    c.expect_line_like("Welcome to 10086, *");
+}
+
+TEST_CASE("the server: who reads as fast as it writes does not keep the others waiting") {
+    Server server = step(17);
+    Caller greedy = greeted(server, "greedy");
+    Caller polite = greeted(server, "polite");
+    constexpr std::size_t size = 300'000'000;
+    greedy.send("big " + std::to_string(size) + "\n");
+    std::atomic<bool> over = false;
+    auto reading = std::async(std::launch::async, [&] {
+        for (std::size_t heard = 0; heard < size && !over; heard += 1'000'000)
+            greedy.read_exactly(1'000'000, 20s);
+    });
+    Seconds longest(0);
+    for (int i = 0; i < 50; ++i) {
+        expect_answer(polite);
+        longest = std::max(longest, polite.waited());
+    }
+    over = true;
+    reading.get();
+    CHECK(longest < 500ms * patience());
+}
+
+TEST_CASE("the server: an echo that nobody reads costs little, and comes back whole") {
+    Server server = step(17, {"--service", "echo"});
+    Caller caller = server.call("A", {.receive_buffer = 65536});
+    caller.send("x");
+    caller.expect("x");
+    const std::size_t before = server.memory().resident;
+    const std::string piece = big_bytes(1'000'000);
+    std::size_t sent = 0;
+    while (const auto count = caller.send_some(piece.substr(sent % piece.size())))
+        sent += count;
+    expect_service_of_echo(server);
+    CHECK(server.memory().resident < before + 600'000 * static_cast<std::size_t>(patience()));
+    for (std::size_t heard = 0; heard < sent;) {
+        const auto next = std::min(piece.size() - heard % piece.size(), sent - heard);
+        caller.expect(piece.substr(heard % piece.size(), next));
+        heard += next;
+    }
 }

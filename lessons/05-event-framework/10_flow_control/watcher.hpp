@@ -3,6 +3,7 @@
 
 #include "fd.hpp"
 
+#include <memory>
 #include <utility>
 
 // What to wait for.
@@ -36,5 +37,7 @@ public:
     Fd release() { return std::exchange(descriptor_, Fd()); }
 
 private:
+    friend class Graveyard;
+    std::unique_ptr<Watcher> next_dead_;
     Fd descriptor_;
 };

@@ -3,11 +3,11 @@
 #pragma once
 
 #include "clock.hpp"
+#include "graveyard.hpp"
 #include "post_box.hpp"
 #include "select_poller.hpp"
 #include "watcher.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -53,7 +53,7 @@ public:
     Fd unwatch(Watcher& watcher) {
         insist_on_my_thread("unwatch");
         poller_.set(watcher.number(), {});
-        dead_.push_back(std::exchange(entry_of(watcher.number()), {}).watcher);
+        graveyard_.lay_out(std::exchange(entry_of(watcher.number()), {}).watcher);
         return watcher.release();
     }
 
@@ -76,6 +76,7 @@ public:
     // Waits and calls, until somebody says stop().
     void run() {
         insist_on_my_thread("run");
+        graveyard_.bury(); // who ended before
         while (!stopped_)
             turn();
     }
@@ -102,28 +103,12 @@ private:
                 entry_of(number).watcher->writable();
         }
         make_calls();
-        bury();
-    }
-
-    // Nobody is in the middle of anything now. A burial may be the death of others: theirs is next.
-    void bury() {
-        while (!dead_.empty())
-            for (const auto& watcher : std::exchange(dead_, {}))
-                watcher->buried();
-    }
-
-    // How long we may sleep: until the next call, at most an hour. Rounded up, or else we would wake
-    // a little too early, and turn round and round until the moment has come.
-    std::optional<std::chrono::microseconds> time_left() const {
-        const auto moment = next();
-        if (!moment) return std::nullopt;
-        const Delay left = std::clamp<Delay>(*moment - now(), Delay::zero(), std::chrono::hours(1));
-        return std::chrono::ceil<std::chrono::microseconds>(left);
+        graveyard_.bury();
     }
 
     SelectPoller poller_;
     std::vector<Entry> table_; // The kernel gives out small numbers: they are places in a table.
-    std::vector<std::unique_ptr<Watcher>> dead_;
+    Graveyard graveyard_;
     bool stopped_ = false;
     PostBox* post_box_ = nullptr;
     const std::thread::id my_thread_ = std::this_thread::get_id();

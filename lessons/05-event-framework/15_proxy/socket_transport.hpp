@@ -9,11 +9,8 @@
 #include "reactor.hpp"
 #include "transport.hpp"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <chrono>
-#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,14 +33,16 @@ public:
     int number() const override { return descriptor().number(); }
 
     // Never waits. What the kernel does not take now is kept, and said when there is room.
-    void write(std::string_view bytes) override try {
+    void write(std::string_view bytes) override {
         reactor_.insist_on_my_thread("write");
         if (closing() || half_closing_) return;
-        outbox_.put(number(), bytes);
-        update();
-        if (outbox_.flooded() && !std::exchange(paused_, true)) protocol_->pause_writing();
-    } catch (...) {
-        end(std::current_exception());
+        try {
+            outbox_.put(number(), bytes);
+            update();
+            if (outbox_.flooded() && !std::exchange(paused_, true)) protocol_->pause_writing();
+        } catch (...) {
+            end(std::current_exception());
+        }
     }
 
     // Says all that is unsent, then the end, and hears them out for a second (lesson 01, step 8).
@@ -99,11 +98,10 @@ private:
     }
 
     void leave_if_done() {
-        if (over_ || lingering_ || !outbox_.empty()) return;
-        if (leaving_ && ended_) return end(nullptr);
-        if (leaving_ || half_closing_)
-            ::shutdown(number(), SHUT_WR); // They may be gone: never mind.
+        if (over_ || lingering_ || !outbox_.empty() || !(leaving_ || half_closing_)) return;
+        ::shutdown(number(), SHUT_WR); // It may fail: they may be gone. Never mind.
         if (!leaving_) return;
+        if (ended_) return end(nullptr);
         lingering_ = true;
         patience_ = reactor_.call_later(std::chrono::seconds(1), [this] { end(nullptr); });
         update();
@@ -120,6 +118,7 @@ private:
     // Nothing more is heard or said. We may be in the middle of a call to the protocol: so it is told
     // later, in buried(), when there is nobody to whom it could return.
     void end(std::exception_ptr reason) {
+        reactor_.insist_on_my_thread("abort_connection");
         if (std::exchange(over_, true)) return;
         reason_ = std::move(reason);
         patience_.cancel();

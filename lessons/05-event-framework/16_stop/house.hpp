@@ -20,7 +20,8 @@ public:
 
 private:
     friend class House;
-    std::size_t seat_ = 0;
+    static constexpr auto nowhere = static_cast<std::size_t>(-1);
+    std::size_t seat_ = nowhere;
 };
 
 // Who is in. While the house is full its door is shut, and whoever comes waits in the kernel's queue.
@@ -35,13 +36,14 @@ public:
     void close() { door_ = nullptr; }
 
     void came(Resident& resident) {
-        resident.seat_ = residents_.size();
-        residents_.push_back(&resident);
+        residents_.push_back(&resident); // May fail: then they never came.
+        resident.seat_ = residents_.size() - 1;
         if (residents_.size() == most_ && door_ != nullptr) door_->pause();
     }
 
     // The last one moves to the free seat: nobody is looked for, nobody else moves.
     void left(const Resident& resident) {
+        if (resident.seat_ == Resident::nowhere) return;
         if (residents_.size() == most_ && door_ != nullptr) door_->resume();
         residents_.back()->seat_ = resident.seat_;
         residents_[resident.seat_] = residents_.back();

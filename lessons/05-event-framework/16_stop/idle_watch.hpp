@@ -6,6 +6,7 @@
 #include "transport.hpp"
 
 #include <cstddef>
+#include <exception>
 #include <utility>
 
 // Ends the connection when there was no progress for so long. To make progress is cheap, for it only
@@ -30,7 +31,7 @@ public:
     }
 
 private:
-    void look() {
+    void look() try {
         // If there is less to send than before, then they read: that is progress, too.
         const std::size_t unsent = transport_.unsent();
         if (unsent < std::exchange(unsent_, unsent)) progress();
@@ -42,6 +43,9 @@ private:
             log_line("lost a caller: too slow");
             transport_.abort_connection();
         }
+    } catch (const std::exception& error) {
+        log_line("lost a caller: ", error.what());
+        transport_.abort_connection();
     }
 
     Clock& clock_;

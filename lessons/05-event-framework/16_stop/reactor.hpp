@@ -3,6 +3,7 @@
 #pragma once
 
 #include "clock.hpp"
+#include "graveyard.hpp"
 #include "post_box.hpp"
 #include "select_poller.hpp"
 #include "watcher.hpp"
@@ -29,14 +30,12 @@ public:
         watch(std::move(post_box), {.reading = true});
     }
 
-    // Takes the watcher over, and calls it from now on. If another one watched this descriptor before
-    // and has given it away, with release(), that one is buried.
+    // Takes the watcher over, and calls it from now on.
     void watch(std::unique_ptr<Watcher> watcher, Interest interest) {
         insist_on_my_thread("watch");
         const auto place = static_cast<std::size_t>(watcher->number());
         if (place >= table_.size()) table_.resize(place + 1);
         poller_.set(watcher->number(), interest);
-        if (table_[place].watcher) dead_.push_back(std::move(table_[place].watcher));
         table_[place] = {std::move(watcher), interest};
     }
 
@@ -49,13 +48,14 @@ public:
         entry.interest = interest;
     }
 
-    // Closes its descriptor, and nobody calls it again. It is destroyed at the end of the round:
-    // whoever says this may be in the middle of a call to that very watcher, or be it.
-    void unwatch(Watcher& watcher) {
+    // Nobody calls it again. It is destroyed at the end of the round: whoever says this may be in the
+    // middle of a call to that very watcher, or be it. Its descriptor comes back, for somebody else; who
+    // does not take it closes it.
+    Fd unwatch(Watcher& watcher) {
         insist_on_my_thread("unwatch");
         poller_.set(watcher.number(), {});
-        dead_.push_back(std::exchange(entry_of(watcher.number()), {}).watcher);
-        const Fd closed = watcher.release();
+        graveyard_.lay_out(std::exchange(entry_of(watcher.number()), {}).watcher);
+        return watcher.release();
     }
 
     Moment now() const override { return std::chrono::steady_clock::now(); }
@@ -77,11 +77,15 @@ public:
     // Waits and calls, until somebody says stop().
     void run() {
         insist_on_my_thread("run");
-        while (!stopped_)
-            turn();
-        for (const Entry& entry : table_)
-            if (keeps_waiting(entry)) unwatch(*entry.watcher);
-        bury();
+        try {
+            graveyard_.bury(); // who ended before
+            while (!stopped_)
+                turn();
+        } catch (...) {
+            end_everybody();
+            throw;
+        }
+        end_everybody();
     }
 
     // Asks everybody to finish. Stops when they have, or when the time is over.
@@ -102,6 +106,13 @@ private:
         Interest interest;
     };
 
+    // Also after an error: connection_lost() comes while all is still there that it may need.
+    void end_everybody() {
+        for (const Entry& entry : table_)
+            if (keeps_waiting(entry)) unwatch(*entry.watcher);
+        graveyard_.bury();
+    }
+
     static bool keeps_waiting(const Entry& entry) {
         return entry.watcher && entry.watcher->keeps_waiting();
     }
@@ -118,29 +129,13 @@ private:
                 entry_of(number).watcher->writable();
         }
         make_calls();
-        bury();
+        graveyard_.bury();
         if (winding_up_ && std::ranges::none_of(table_, keeps_waiting)) stop();
-    }
-
-    // Nobody is in the middle of anything now. A burial may be the death of others: theirs is next.
-    void bury() {
-        while (!dead_.empty())
-            for (const auto& watcher : std::exchange(dead_, {}))
-                watcher->buried();
-    }
-
-    // How long we may sleep: until the next call, at most an hour. Rounded up, or else we would wake
-    // a little too early, and turn round and round until the moment has come.
-    std::optional<std::chrono::microseconds> time_left() const {
-        const auto moment = next();
-        if (!moment) return std::nullopt;
-        const Delay left = std::clamp<Delay>(*moment - now(), Delay::zero(), std::chrono::hours(1));
-        return std::chrono::ceil<std::chrono::microseconds>(left);
     }
 
     SelectPoller poller_;
     std::vector<Entry> table_; // The kernel gives out small numbers: they are places in a table.
-    std::vector<std::unique_ptr<Watcher>> dead_;
+    Graveyard graveyard_;
     bool winding_up_ = false;
     bool stopped_ = false;
     PostBox* post_box_ = nullptr;

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <utility>
 
 // In one thread this needs no lock. But who hears a line has something to say now, and nothing has
 // happened on their connection: so everybody is called, a little later, when the speaker has finished.
@@ -20,11 +19,12 @@ public:
 
     void say(const Member& speaker, std::string_view line) override {
         members_.say(speaker, line);
-        if (std::exchange(heard_, true)) return;
+        if (heard_) return;
         house_.clock().call_later(Delay::zero(), [this] {
             heard_ = false;
             house_.call_everybody();
         });
+        heard_ = true;
     }
 
 private:

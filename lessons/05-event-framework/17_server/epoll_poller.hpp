@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,8 @@
 // changed as seldom as can be, once for most callers.
 class EpollPoller final : public Poller {
 public:
+    EpollPoller() { ready_.reserve(most); } // In the middle of work memory may be short.
+
     void set(int number, Interest before, Interest now) override {
         if (now == before) return;
         const int what = before == Interest{} ? EPOLL_CTL_ADD
@@ -25,11 +28,19 @@ public:
         epoll_event event{};
         event.events = (now.reading ? EPOLLIN : 0U) | (now.writing ? EPOLLOUT : 0U);
         event.data.fd = number;
-        check(::epoll_ctl(epoll_.number(), what, number, &event), "epoll_ctl");
+        int result = ::epoll_ctl(epoll_.number(), what, number, &event);
+        if (result == -1 && errno == EEXIST) // It was forgotten, and then not closed but handed on.
+            result = ::epoll_ctl(epoll_.number(), EPOLL_CTL_MOD, number, &event);
+        check(result, "epoll_ctl");
     }
 
     // With the last descriptor for it, the kernel itself takes a socket from the list (epoll(7)).
     void forget(int /*number*/, Interest /*before*/) override {}
+
+    // And only with the last one. It may fail: the news may be older than the end.
+    void disown(int number) override {
+        ::epoll_ctl(epoll_.number(), EPOLL_CTL_DEL, number, nullptr);
+    }
 
     std::span<const Ready> wait(std::optional<std::chrono::microseconds> time) override {
         ready_.clear();
@@ -48,7 +59,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t most = 512; // Who does not fit in comes next time.
     const Fd epoll_{check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
-    std::array<epoll_event, 512> events_{}; // Who does not fit in comes next time.
+    std::array<epoll_event, most> events_{};
     std::vector<Ready> ready_;
 };

@@ -25,6 +25,9 @@ public:
     // The descriptor is about to be closed.
     virtual void forget(int number, Interest before) = 0;
 
+    // There was news of a number that nobody watches. If it was closed, then a copy lives elsewhere.
+    virtual void disown(int /*number*/) {}
+
     // Sleeps until somebody is ready or the time is over; without a time, for ever. A signal ends
     // the sleep too: then nobody is ready. The answer holds until the next call.
     virtual std::span<const Ready> wait(std::optional<std::chrono::microseconds> time) = 0;

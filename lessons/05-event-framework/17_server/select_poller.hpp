@@ -14,6 +14,7 @@
 class SelectPoller final : public Poller {
 public:
     SelectPoller() {
+        ready_.reserve(FD_SETSIZE); // wait() is not to fail for want of memory.
         FD_ZERO(&reading_);
         FD_ZERO(&writing_);
     }

@@ -7,7 +7,6 @@
 #include "select_poller.hpp"
 #include "watcher.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <functional>
@@ -100,15 +99,6 @@ private:
                 entry_of(number).watcher->writable();
         }
         make_calls();
-    }
-
-    // How long we may sleep: until the next call, at most an hour. Rounded up, or else we would wake
-    // a little too early, and turn round and round until the moment has come.
-    std::optional<std::chrono::microseconds> time_left() const {
-        const auto moment = next();
-        if (!moment) return std::nullopt;
-        const Delay left = std::clamp<Delay>(*moment - now(), Delay::zero(), std::chrono::hours(1));
-        return std::chrono::ceil<std::chrono::microseconds>(left);
     }
 
     SelectPoller poller_;

@@ -52,6 +52,15 @@ public:
     void cancel(Moment moment, std::uint64_t number) { calls_.erase({moment, number}); }
 
 protected:
+    // How long nobody needs to be called: until the next call, at most an hour. Rounded up, or else
+    // we would wake a little too early, and turn round and round until the moment has come.
+    std::optional<std::chrono::microseconds> time_left() const {
+        const auto moment = next();
+        if (!moment) return std::nullopt;
+        const Delay left = std::clamp<Delay>(*moment - now(), Delay::zero(), std::chrono::hours(1));
+        return std::chrono::ceil<std::chrono::microseconds>(left);
+    }
+
     // The moment of the next call.
     std::optional<Moment> next() const {
         return calls_.empty() ? std::nullopt : std::optional(calls_.begin()->first.first);

@@ -36,13 +36,15 @@ public:
     int number() const override { return descriptor().number(); }
 
     // Never waits. What the kernel does not take now is kept, and said when there is room.
-    void write(std::string_view bytes) override try {
+    void write(std::string_view bytes) override {
         reactor_.insist_on_my_thread("write");
         if (closing()) return;
-        outbox_.put(number(), bytes);
-        update();
-    } catch (...) {
-        end(std::current_exception());
+        try {
+            outbox_.put(number(), bytes);
+            update();
+        } catch (...) {
+            end(std::current_exception());
+        }
     }
 
     // Says all that is unsent, then the end, and hears them out for a second (lesson 01, step 8).
@@ -88,8 +90,8 @@ private:
 
     void leave_if_done() {
         if (!leaving_ || lingering_ || !outbox_.empty()) return;
-        if (ended_) return end(nullptr);
         ::shutdown(number(), SHUT_WR); // It may fail: they may be gone. Never mind.
+        if (ended_) return end(nullptr);
         lingering_ = true;
         patience_ = reactor_.call_later(std::chrono::seconds(1), [this] { end(nullptr); });
         update();
@@ -105,6 +107,7 @@ private:
     // Nothing more is heard or said. We may be in the middle of a call to the protocol: so it is told
     // later, in buried(), when there is nobody to whom it could return.
     void end(std::exception_ptr reason) {
+        reactor_.insist_on_my_thread("abort_connection");
         if (std::exchange(over_, true)) return;
         reason_ = std::move(reason);
         patience_.cancel();

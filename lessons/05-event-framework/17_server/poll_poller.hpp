@@ -17,7 +17,6 @@ public:
     void set(int number, Interest /*before*/, Interest now) override {
         const auto place = static_cast<std::size_t>(number);
         if (place >= list_.size()) list_.resize(place + 1, {.fd = -1, .events = 0, .revents = 0});
-        ready_.reserve(list_.size()); // wait() is not to fail for want of memory.
         list_[place].fd = now == Interest{} ? -1 : number; // The kernel passes over -1.
         const int events = (now.reading ? POLLIN : 0) | (now.writing ? POLLOUT : 0);
         list_[place].events = static_cast<short>(events);

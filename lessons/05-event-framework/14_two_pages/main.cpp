@@ -59,9 +59,9 @@ class Reader final : public LineReceiver {
 public:
     explicit Reader(Desk& desk) : desk_(desk) {}
 
-    // Nobody wants these pages any more.
+    // Nobody wants these pages any more. Out of the list first: who is cancelled calls go_on().
     void connection_lost(const std::exception_ptr& /*reason*/) override {
-        for (const auto& pages : under_way_)
+        for (const auto& pages : std::exchange(under_way_, {}))
             pages.cancel();
     }
     void eof_received() override {

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
@@ -57,20 +58,24 @@ private:
     int number_ = 0;
 };
 
-// Waits until the server has printed this, and gives back the line with it.
-std::string printed(Server& server, const std::string& text) {
+// Waits until `said` holds this text, and gives back the line with it.
+std::string line_with(const std::string& text, const std::function<std::string()>& said) {
     const auto end = std::chrono::steady_clock::now() + 10s;
     while (true) {
-        const std::string out = server.out();
-        const auto found = out.find(text);
-        if (found != std::string::npos && out.find('\n', found) != std::string::npos) {
-            const auto start = out.rfind('\n', found) + 1;
-            return out.substr(start, out.find('\n', found) - start);
+        const std::string all = said();
+        const auto found = all.find(text);
+        if (found != std::string::npos && all.find('\n', found) != std::string::npos) {
+            const auto start = all.rfind('\n', found) + 1;
+            return all.substr(start, all.find('\n', found) - start);
         }
-        INFO("it has printed:\n" << out);
+        INFO("it has said:\n" << all);
         REQUIRE(std::chrono::steady_clock::now() < end);
-        std::this_thread::sleep_for(10ms); // It prints when it likes: look again and again.
+        std::this_thread::sleep_for(10ms); // It says it when it likes: look again and again.
     }
+}
+
+std::string printed(Server& server, const std::string& text) {
+    return line_with(text, [&] { return server.out(); });
 }
 
 Server web_servers() {
@@ -363,6 +368,6 @@ TEST_CASE("step 15: where no server answers, the caller is not left alone") {
     Server proxy = step(15, {"0", refusing.text()});
     Caller caller = proxy.call("A");
     caller.expect_gone();
-    CHECK(proxy.log().find("no server for a caller: connect: Connection refused") !=
-          std::string::npos);
+    CHECK(line_with("no server", [&] { return proxy.log(); }) ==
+          "no server for a caller: connect: Connection refused");
 }

@@ -29,7 +29,9 @@ def main() -> int:
     report = what_it_says(parser.parse_args().server)
     if "heap-use-after-free" in report and "LineReceiver::deliver" in report:
         return 0
-    print(f"AddressSanitizer was to find a use after free in LineReceiver::deliver(), not:\n{report}")
+    print(
+        f"AddressSanitizer was to find a use after free in LineReceiver::deliver(), not:\n{report}"
+    )
     return 1
 
 

@@ -374,7 +374,7 @@ TEST_CASE("step 11: then() goes from one kind of result to another") {
     int asked = 0;
     const auto text = then(number, [&](int result) {
         asked = result;
-        return later;
+        return Deferred(later);
     });
     number.callback(7);
     CHECK(asked == 7);
@@ -384,7 +384,7 @@ TEST_CASE("step 11: then() goes from one kind of result to another") {
 
     const auto never = then(failed<int>(Failure(std::runtime_error("no number"))), [&](int) {
         ++asked;
-        return later;
+        return Deferred(later);
     });
     std::string what;
     never.add_errback([&](const Failure& failure) { what = failure.what(); });

@@ -1,23 +1,13 @@
-// The parts of steps 13 and 14 that need no network: tried without one.
+// HTTP without a network: what step 14 reads, in whatever pieces it comes.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
-#include "cancelled.hpp"
-#include "clock.hpp"
-#include "deferred.hpp"
-#include "failure.hpp"
-#include "fake_clock.hpp"
 #include "http_reader.hpp"
-#include "retry.hpp"
 #include "url.hpp"
 
 #include <doctest/doctest.h>
 
-#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <vector>
-
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -37,7 +27,7 @@ std::string read_in_two(std::string_view answer, std::size_t cut) try {
 
 // However it is cut, it means the same.
 std::string read(std::string_view answer) {
-    const auto whole = read_in_two(answer, answer.size());
+    auto whole = read_in_two(answer, answer.size());
     for (std::size_t cut = 0; cut < answer.size(); ++cut)
         CHECK(read_in_two(answer, cut) == whole);
     return whole;
@@ -151,44 +141,4 @@ TEST_CASE("what is no URL is refused, above all a line end") {
     for (const auto& port : {"0", "65536", "-1", "x", ""})
         CHECK(refusal("http://host:" + std::string(port) + "/")
                   .ends_with("a port is a number from 1 to 65535"));
-}
-
-TEST_CASE("retry makes longer and longer pauses, and gives up") {
-    FakeClock clock;
-    int attempts = 0;
-    std::string what;
-    const auto attempt = [&] {
-        return failed<int>(Failure(std::runtime_error("no " + std::to_string(++attempts))));
-    };
-    retry<int>(clock, attempt, 4, 1s).add_errback([&](const Failure& failure) {
-        what = failure.what();
-    });
-    std::vector<int> after;
-    for (int second = 0; second <= 8; ++second) {
-        after.push_back(attempts);
-        clock.advance(1s);
-    }
-    CHECK(after == std::vector{1, 2, 2, 3, 3, 3, 3, 4, 4});
-    CHECK(what == "no 4");
-}
-
-TEST_CASE("retry stops when it works, and when nobody wants it any more") {
-    FakeClock clock;
-    int attempts = 0;
-    const auto attempt = [&] {
-        return ++attempts < 3 ? failed<int>(Failure(std::runtime_error("no"))) : succeeded(7);
-    };
-    const auto works = retry<int>(clock, attempt, 10, 1s);
-    clock.advance(1h);
-    CHECK(attempts == 3);
-    CHECK(std::get<int>(*works.outcome()) == 7);
-
-    attempts = 0;
-    bool cancelled = false;
-    const auto unwanted = retry<int>(clock, attempt, 10, 1s);
-    unwanted.add_errback([&](const Failure& failure) { cancelled = failure.is<Cancelled>(); });
-    unwanted.cancel();
-    CHECK(cancelled);
-    clock.advance(1h);
-    CHECK(attempts == 1);
 }

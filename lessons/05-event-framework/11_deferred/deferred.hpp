@@ -26,8 +26,8 @@ public:
     using Outcome = typename Chain<Result>::Outcome; // a Result or a Failure
 
     // What a link may return: a Result, a Failure, an Outcome, or another Deferred. Then the chain
-    // waits until that one is done, and goes on with its outcome. A link that returns nothing passes
-    // on an empty Result{}, as Python passes on None.
+    // waits until that one is done, and goes on with its outcome. A link that returns nothing
+    // passes on an empty Result{}, as Python passes on None.
     using Answer = typename Chain<Result>::Answer;
 
     // What ends the work when nobody wants its result. It may fire the Deferred, and need not.
@@ -67,8 +67,8 @@ public:
     // cancels that one. When all is done, there is nothing to cancel.
     void cancel() const { chain_->cancel(); }
 
-    // Cancels, too, for somebody whom this chain knows: a handle there would be a circle, and neither
-    // of the two would ever be freed. When the chain is gone, it does nothing.
+    // Cancels, too, for somebody whom this chain knows: a handle there would be a circle, and
+    // neither of the two would ever be freed. When the chain is gone, it does nothing.
     std::function<void()> cancel_button() const {
         return [chain = std::weak_ptr(chain_)] {
             if (const auto alive = chain.lock()) alive->cancel();

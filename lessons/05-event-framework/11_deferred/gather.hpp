@@ -11,7 +11,8 @@
 
 // Fires when all have their result, with all results in the order of `parts`, whoever was first. Or
 // when the first one fails, with that Failure; what the others bring then is forgotten. To cancel
-// it cancels them all. It takes over the chains: who adds a link to a part afterwards finds it empty.
+// it cancels them all. It takes over the chains: who adds a link to a part afterwards finds it
+// empty.
 template <typename Result>
 Deferred<std::vector<Result>> gather(const std::vector<Deferred<Result>>& parts) {
     std::vector<std::function<void()>> buttons;

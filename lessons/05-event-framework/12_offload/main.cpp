@@ -1,11 +1,12 @@
 // 05 event framework, step 12: work that waits goes elsewhere.
 //
-// Idea     Some calls wait, and nobody has made another one: to ask for an address, to read a file, to
-//          use a library of somebody else. A thread makes the call, and the result comes back to the
-//          loop as a Deferred.
-// Run it   ./lab run 05/12    and    printf 'sleep 2000\nlookup localhost\ncount\n' | nc 127.0.0.1 PORT
-// See      The count comes first, the address next, and after two seconds the sleep is over. Ask for
-//          five sleeps: four threads have four of them, and the fifth waits.
+// Idea     Some calls wait, and nobody has made another one: to ask for an address, to read a file,
+//          to use a library of somebody else. A thread makes the call, and the result comes back to
+//          the loop as a Deferred.
+// Run it   ./lab run 05/12    and then
+//          printf 'sleep 2000\nlookup localhost\ncount\n' | nc 127.0.0.1 PORT
+// See      The count comes first, the address next, and after two seconds the sleep is over. Ask
+//          for five sleeps: four threads have four of them, and the fifth waits.
 // Was      A Deferred makes nothing asynchronous: whoever fires it must not have waited for it in
 //          the loop.
 // Broken   We wait for callers, and never call. To call is to wait, too: for somebody who answers.

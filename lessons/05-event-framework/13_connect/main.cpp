@@ -1,8 +1,9 @@
 // 05 event framework, step 13: to call, without waiting for an answer.
 //
-// Idea     connect() waits for somebody far away, so a loop must not make that call as lesson 01 does.
-//          A socket that does not block says EINPROGRESS, and becomes writable when it is known how
-//          it went. What is a Failure here may be a success later: try again, with pauses that grow.
+// Idea     connect() waits for somebody far away, so a loop must not make that call as lesson 01
+//          does. A socket that does not block says EINPROGRESS, and becomes writable when it is
+//          known how it went. What is a Failure here may be a success later: try again, with pauses
+//          that grow.
 // Run it   ./lab run 05/13 -- 10086 10087    and, soon,    ./lab run 01 -- --port 10086
 // See      It calls all ports at once. Who answers is heard; who does not is called six times. An
 //          address where nobody says even no, such as 192.0.2.1:80, costs half a second each time.

@@ -17,11 +17,11 @@ Deferred<Result> rest(Clock& clock, Delay delay) {
     return over;
 }
 
-// Makes an attempt, and another one after `delay` if it fails, then after twice the delay, and so on:
-// `times` attempts in all. The Failure of the last one is the Failure of all. Each pause is longer
-// than the one before, since whoever cannot answer now is not helped by more calls. (Where thousands
-// of clients lose one server in the same moment, add a little chance to the delay, or they all come
-// back in the same moment, too.)
+// Makes an attempt, and another one after `delay` if it fails, then after twice the delay, and so
+// on: `times` attempts in all. The Failure of the last one is the Failure of all. Each pause is
+// longer than the one before, since whoever cannot answer now is not helped by more calls. (Where
+// thousands of clients lose one server in the same moment, add a little chance to the delay, or
+// they all come back in the same moment, too.)
 template <typename Result>
 Deferred<Result> retry(Clock& clock, std::function<Deferred<Result>()> attempt, int times,
                        Delay delay) {

@@ -33,8 +33,8 @@ struct PageLimits {
     std::uint64_t size = 1 << 20;
 };
 
-// Asks for one page, and hears the answer. What the reader throws ends the connection, and comes back
-// here as the reason.
+// Asks for one page, and hears the answer. What the reader throws ends the connection, and comes
+// back here as the reason.
 class PageProtocol final : public Protocol {
 public:
     PageProtocol(Url url, std::uint64_t most) : url_(std::move(url)), reader_(most) {}
@@ -81,7 +81,8 @@ inline Deferred<sockaddr_in> address_of_host(Reactor& loop, ThreadPool& pool, co
     return defer_to_thread(loop, pool, [url] { return resolve(url.host, url.port); });
 }
 
-// The page at this URL, or the Failure that says why not. Whatever the status says, a page is a page.
+// The page at this URL, or the Failure that says why not. Whatever the status says, a page is a
+// page.
 inline Deferred<Page> get_page(Reactor& loop, ThreadPool& pool, const std::string& text,
                                const PageLimits& limits = {}) try {
     const Url url = url_from(text);

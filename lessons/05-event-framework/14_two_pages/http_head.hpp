@@ -12,8 +12,8 @@
 #include <string>
 #include <string_view>
 
-// How a page ends is said in its head, in one of three ways: after so many bytes; in chunks, each with
-// its size in front; or when the connection does.
+// How a page ends is said in its head, in one of three ways: after so many bytes; in chunks, each
+// with its size in front; or when the connection does.
 struct HttpHead {
     int status = 0;
     bool chunked = false;
@@ -34,8 +34,8 @@ inline int http_status(std::string_view line) {
     return static_cast<int>(status);
 }
 
-// Two lengths, or a coding that we do not know: then we cannot say where the page ends, and who guesses
-// can be led astray.
+// Two lengths, or a coding that we do not know: then we cannot say where the page ends, and who
+// guesses can be led astray.
 inline void take_header(HttpHead& head, std::string_view line) {
     const auto colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0 || std::isspace(line[0]) != 0)

@@ -16,8 +16,8 @@
 #include <system_error>
 #include <utility>
 
-// It throws std::runtime_error for what is no HTTP, or too much. A server may send what it likes; so
-// whatever has no end of its own has a bound here: the head, a line, the page.
+// It throws std::runtime_error for what is no HTTP, or too much. A server may send what it likes;
+// so whatever has no end of its own has a bound here: the head, a line, the page.
 class HttpReader {
 public:
     static constexpr std::size_t longest_head = 16384;

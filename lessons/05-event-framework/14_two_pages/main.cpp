@@ -2,14 +2,15 @@
 //
 // Idea     A server that is a client, too. For each message it fetches two pages, both at once, and
 //          goes on serving meanwhile. All of it is one loop: callers, web servers, deadlines.
-// Run it   python3 -m http.server    and    ./lab run 05/14 -- 0 http://localhost:8000/ http://example.org/
-//          and then    nc 127.0.0.1 PORT
-// See      Every line that you type is counted at once. The pages come when they come, the quicker one
-//          first: here you see their size and their beginning.
-// Was      One connection at a time knew one protocol. And who asks three servers in a row waits for
-//          the sum; who asks them at once, for the slowest.
-// Broken   A page goes through our memory as a whole: 1 MiB is the limit. To hand on what comes, as it
-//          comes, is the next step.
+// Run it   python3 -m http.server    and
+//          ./lab run 05/14 -- 0 http://localhost:8000/ http://example.org/    and then
+//          nc 127.0.0.1 PORT
+// See      Every line that you type is counted at once. The pages come when they come, the quicker
+//          one first: here you see their size and their beginning.
+// Was      One connection at a time knew one protocol. And who asks three servers in a row waits
+//          for the sum; who asks them at once, for the slowest.
+// Broken   A page goes through our memory as a whole: 1 MiB is the limit. To hand on what comes, as
+//          it comes, is the next step.
 // New      get_page.hpp, http_head.hpp, http_reader.hpp, page.hpp, url.hpp
 
 #include "deferred.hpp"

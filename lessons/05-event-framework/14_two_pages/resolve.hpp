@@ -10,9 +10,9 @@
 #include <stdexcept>
 #include <string>
 
-// The IPv4 address of a host. It may take half a minute: getaddrinfo() asks a server somewhere, waits,
-// and asks the next one. There is no call that does this without waiting; so it is work for a thread.
-// Throws std::runtime_error when there is no such name.
+// The IPv4 address of a host. It may take half a minute: getaddrinfo() asks a server somewhere,
+// waits, and asks the next one. There is no call that does this without waiting; so it is work for
+// a thread. Throws std::runtime_error when there is no such name.
 inline sockaddr_in resolve(const std::string& host, in_port_t port) {
     addrinfo hints{};
     hints.ai_family = AF_INET;

@@ -17,8 +17,8 @@ struct Url {
 };
 
 // Reads http://HOST, http://HOST:PORT and http://HOST:PORT/PATH. Throws std::invalid_argument for
-// everything else. No spaces and no control characters: a line end in a URL would be a line end in our
-// request, and whoever chose the URL could write the rest of it.
+// everything else. No spaces and no control characters: a line end in a URL would be a line end in
+// our request, and whoever chose the URL could write the rest of it.
 inline Url url_from(std::string_view text) {
     const auto refuse = [text](const std::string& why) {
         throw std::invalid_argument("no page at \"" + std::string(text) + "\": " + why);

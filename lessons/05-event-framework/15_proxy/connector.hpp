@@ -51,8 +51,8 @@ private:
 };
 
 // Calls this address. The Deferred fires with a connected socket that does not block, or with the
-// Failure that says why not. Without add_timeout() that may take two minutes: where nobody answers at
-// all, not even with a no, the kernel asks again and again (tcp(7), tcp_syn_retries).
+// Failure that says why not. Without add_timeout() that may take two minutes: where nobody answers
+// at all, not even with a no, the kernel asks again and again (tcp(7), tcp_syn_retries).
 inline Deferred<Fd> connect_to(Reactor& reactor, const sockaddr_in& address) try {
     Fd socket(check(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
     const int yes = 1; // As for those who call us: small questions are to leave at once.

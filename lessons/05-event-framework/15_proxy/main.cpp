@@ -1,8 +1,8 @@
 // 05 event framework, step 15: a proxy.
 //
-// Idea     Two connections back to back: what comes in here goes out there. Everything must cross, not
-//          only the bytes: who cannot be told more makes the other one wait; the end of a direction
-//          ends it on the other side; who is lost is lost to both.
+// Idea     Two connections back to back: what comes in here goes out there. Everything must cross,
+//          not only the bytes: who cannot be told more makes the other one wait; the end of a
+//          direction ends it on the other side; who is lost is lost to both.
 // Run it   ./lab run 02 -- --port 10086    and    ./lab run 05/15 -- 0 10086
 //          and then    ./lab client 02 -- --port PORT
 // See      Nobody notices that it is there, but for the greeting: the server sees another caller. A
@@ -42,8 +42,9 @@ public:
         if (other_ != nullptr) other_->transport().write(bytes);
     }
 
-    // Our kernel is full: they do not read. So we do not read, either, what is meant for them. Then the
-    // kernel on the other side is full, and whoever writes there has to wait. Nobody counts anything.
+    // Our kernel is full: they do not read. So we do not read, either, what is meant for them. Then
+    // the kernel on the other side is full, and whoever writes there has to wait. Nobody counts
+    // anything.
     void pause_writing() override {
         if (other_ != nullptr) other_->transport().pause_reading();
     }

@@ -29,7 +29,7 @@ std::string read_in_two(std::string_view answer, std::size_t cut) try {
 std::string read(std::string_view answer) {
     auto whole = read_in_two(answer, answer.size());
     for (std::size_t cut = 0; cut < answer.size(); ++cut)
-        CHECK(read_in_two(answer, cut) == whole);
+        if (read_in_two(answer, cut) != whole) return "other when cut at " + std::to_string(cut);
     return whole;
 }
 

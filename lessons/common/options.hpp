@@ -86,16 +86,30 @@ Number number_from(const char* program, const char* name, std::string_view text,
     return number;
 }
 
+inline std::vector<option> options_with(const OwnOption* own) {
+    std::vector<option> known(known_options.begin(), known_options.end());
+    if (own != nullptr) {
+        known.insert(known.begin(), {own->name, required_argument, nullptr, 'o'});
+        own_usage = own->usage;
+    }
+    return known;
+}
+
+inline std::string own_value(const char* program, const OwnOption& own, const std::string& value) {
+    if (std::ranges::find(own.values, value) != own.values.end()) return value;
+    std::string values;
+    for (const std::string& possible : own.values)
+        values += (values.empty() ? "" : ", ") + possible;
+    refuse(program,
+           "--" + std::string(own.name) + " is one of " + values + ", not \"" + value + '"');
+}
+
 // Reads the command line. Ends the program itself for --help (status 0; 1 where the text cannot be
 // written) and for a wrong option.
 inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
     const char* program = argv[0];
     Options options;
-    auto known = std::vector<option>(known_options.begin(), known_options.end());
-    if (own != nullptr) {
-        known.insert(known.begin(), {own->name, required_argument, nullptr, 'o'});
-        own_usage = own->usage;
-    }
+    const auto known = options_with(own);
     while (true) {
         switch (getopt_long(argc, argv, "", known.data(), nullptr)) {
         case 'p':
@@ -117,10 +131,7 @@ inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
             options.max_clients = number_from<int>(program, "max-clients", optarg, 0, 1'000'000);
             break;
         case 'o':
-            own->value = optarg;
-            if (std::ranges::find(own->values, own->value) == own->values.end())
-                refuse(program,
-                       "--" + std::string(own->name) + " is not \"" + optarg + "\": see below");
+            own->value = own_value(program, *own, optarg);
             break;
         case 'H':
             std::cout << "usage: " << program << " [options]\n" << usage << own_usage << std::flush;

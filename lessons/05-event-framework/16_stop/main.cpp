@@ -54,7 +54,7 @@ int main(int argc, char** argv) try {
         house.close();
         loop.wind_up(1s);
     };
-    loop.watch(std::make_unique<SignalWatcher>(std::initializer_list{SIGTERM, SIGINT}, stop),
+    loop.watch(std::make_unique<SignalWatcher>(std::initializer_list<int>{SIGTERM, SIGINT}, stop),
                {.reading = true});
     const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
     house.open(loop.listen(factory, "127.0.0.1", port));

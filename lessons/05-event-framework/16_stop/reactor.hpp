@@ -92,7 +92,8 @@ public:
     void wind_up(Delay time) {
         call_later(time, [this] { stop(); });
         winding_up_ = true;
-        for (std::size_t i = 0; i < table_.size(); ++i) // The table may grow meanwhile.
+        // Meanwhile the table may grow. NOLINTNEXTLINE(modernize-loop-convert)
+        for (std::size_t i = 0; i < table_.size(); ++i)
             if (table_[i].watcher) table_[i].watcher->wind_up();
     }
     void stop() {

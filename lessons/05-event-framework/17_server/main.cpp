@@ -68,7 +68,7 @@ int main(int argc, char** argv) try {
         house.close();
         loop.wind_up(grace);
     };
-    loop.watch(std::make_unique<SignalWatcher>(std::initializer_list{SIGTERM, SIGINT}, stop),
+    loop.watch(std::make_unique<SignalWatcher>(std::initializer_list<int>{SIGTERM, SIGINT}, stop),
                {.reading = true});
     house.open(loop.listen(factory, options.host, options.port));
     loop.run();

@@ -95,6 +95,15 @@ struct Stage {
     SocketTransport* transport = nullptr;
 };
 
+// Puts each line into brackets.
+class Collector final : public LineReceiver {
+public:
+    std::string lines;
+
+private:
+    void line_received(std::string_view line) override { lines += '[' + std::string(line) + ']'; }
+};
+
 } // namespace
 
 TEST_CASE("two hours pass in no time, and calls come in their order") {
@@ -352,15 +361,6 @@ TEST_CASE("at the end of the program: those who have something to say have until
 }
 
 TEST_CASE("lines, whatever the pieces") {
-    class Collector final : public LineReceiver {
-    public:
-        std::string lines;
-
-    private:
-        void line_received(std::string_view line) override {
-            lines += '[' + std::string(line) + ']';
-        }
-    };
     const std::string text = "one\r\n\ntwo three\nfour";
     for (std::size_t cut = 0; cut <= text.size(); ++cut) {
         MemoryTransport transport;

@@ -362,14 +362,16 @@ TEST_CASE("at the end of the program: those who have something to say have until
 
 TEST_CASE("lines, whatever the pieces") {
     const std::string text = "one\r\n\ntwo three\nfour";
+    std::size_t right = 0; // cuts
     for (std::size_t cut = 0; cut <= text.size(); ++cut) {
         MemoryTransport transport;
         Collector collector;
         collector.make_connection(transport);
         collector.data_received(text.substr(0, cut));
         collector.data_received(text.substr(cut));
-        CHECK(collector.lines == "[one][][two three]");
+        if (collector.lines == "[one][][two three]") ++right;
     }
+    CHECK(right == text.size() + 1);
 }
 
 TEST_CASE("the hotline without a network: naps, deadlines, and what one says to the others") {

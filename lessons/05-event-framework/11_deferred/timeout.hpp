@@ -28,7 +28,7 @@ Deferred<Result> add_timeout(const Deferred<Result>& deferred, Clock& clock, Del
             timer.cancel();
             return outcome;
         })
-        .add_errback([is_over](Failure failure) {
+        .add_errback([is_over](const Failure& failure) {
             return *is_over && failure.is<Cancelled>() ? Failure(TimedOut()) : failure;
         });
 }

@@ -99,6 +99,7 @@ private:
         }
         const auto other = std::get<Deferred<Result>>(answer).chain_;
         if (other.get() == this)
+            // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is kept, for whoever asks.
             outcome_ = Failure(std::logic_error("a Deferred cannot wait for itself"));
         else if (other->outcome_)
             outcome_ = std::exchange(other->outcome_, Result{});

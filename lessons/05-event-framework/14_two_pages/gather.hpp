@@ -18,7 +18,7 @@ Deferred<std::vector<Result>> gather(const std::vector<Deferred<Result>>& parts)
     std::vector<std::function<void()>> buttons;
     for (const auto& part : parts)
         buttons.push_back(part.cancel_button());
-    const Deferred<std::vector<Result>> all([buttons](const auto&) {
+    Deferred<std::vector<Result>> all([buttons](const auto&) {
         for (const auto& cancel : buttons)
             cancel();
     });

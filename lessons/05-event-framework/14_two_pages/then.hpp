@@ -14,7 +14,7 @@
 template <typename Result, typename Next>
 std::invoke_result_t<Next&, Result> then(const Deferred<Result>& first, Next next) {
     using Second = std::invoke_result_t<Next&, Result>;
-    const Second second([cancel = first.cancel_button()](const auto&) { cancel(); });
+    Second second([cancel = first.cancel_button()](const auto&) { cancel(); });
     const auto came = std::make_shared<Result>();
     second.add_callback([came, next](const auto&) mutable { return next(std::move(*came)); });
     first.add_callbacks(

@@ -98,13 +98,13 @@ private:
 // What has come already, as a Deferred.
 template <typename Result>
 Deferred<Result> succeeded(Result result) {
-    const Deferred<Result> done;
+    Deferred<Result> done;
     done.callback(std::move(result));
     return done;
 }
 template <typename Result>
 Deferred<Result> failed(Failure failure) {
-    const Deferred<Result> done;
+    Deferred<Result> done;
     done.errback(std::move(failure));
     return done;
 }

@@ -54,13 +54,14 @@ def report(crowd: Crowd, options: argparse.Namespace) -> str:
     if naps:
         rows.append(["handlers that slept", f"{len(naps)}, for {options.sleep} ms each"])
     if naps and awake:
-        # A server that can serve others meanwhile has long done so when the first one wakes up.
+        # A server that can serve others meanwhile has long done so when the first one wakes up. The
+        # first answers say little: one look around may find all there, and those awake come first.
         woke = min(nap.heard for nap in naps)
-        late = sum(not line.answers or line.answers[0].heard > woke for line in awake)
+        late = sum(not line.answers or line.answers[-1].heard > woke for line in awake)
         rows.append(["answered meanwhile", f"{len(awake) - late:,} of the {len(awake):,} others"])
         words = "\n\nNobody waited for a handler that slept."
         if late:
-            words = f"\n\n{late:,} of the others heard nothing until a handler woke up."
+            words = f"\n\n{late:,} of the others waited until a handler woke up."
     if answers:
         half, last = statistics.median(a.wait for a in answers), answers[-1]
         rows.append(["answers to those awake", f"{len(answers):,}, half of them in {span(half)}"])

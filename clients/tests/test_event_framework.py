@@ -79,7 +79,7 @@ class Crowd(EventFramework):
             self.assertEqual(seen["on the line at once"], "20")
             self.assertEqual(seen["answered meanwhile"], "0 of the 18 others")
             self.assertRegex(seen["the slowest"], r"\A1\.\d s, to \w+: 0\Z")
-            self.assertIn("18 of the others heard nothing until a handler", finished.stdout)
+            self.assertIn("18 of the others waited until a handler", finished.stdout)
 
     def test_one_after_another_they_are_served_all_the_same(self) -> None:
         for finished in self.with_each("01", "--callers", 5, "--sleepers", 1):

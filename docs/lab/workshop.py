@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
-from doctor import ROOT, Stop, install, missing, tool
+from doctor import ROOT, Stop, install, missing, sanitizing_compiler, tool
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
@@ -70,7 +70,9 @@ def build(kind: str, yes: bool, *targets: str) -> Path:
         fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time; the kernel gives it back when we end
         if not made_here(folder):
             setup = [tool("meson"), "setup", str(folder), str(ROOT)]
-            setup += [f"-Db_sanitize={SANITIZERS[kind]}"] if kind in SANITIZERS else []
+            if kind in SANITIZERS:
+                setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
+                setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
             setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
             succeeded, said = quietly(f"Setting up {folder.name}/", setup)
             if not succeeded:

@@ -185,7 +185,8 @@ TEST_CASE("step 10: four who ask for a million lines each and do not read cost n
     Caller last = shouted_at(server, "last");
     last.send("me\n");
     last.expect("ME\n");
-    CHECK(server.memory().resident < before + 8'000'000);
+    if (patience() == 1)  // AddressSanitizer keeps for a while what a program has given back
+        CHECK(server.memory().resident < before + 8'000'000);
     callers.back().expect(" HAS ITS TURN\n" + repeated(999'999, "EVERY LINE HAS ITS TURN\n") +
                               "AND THEN THIS ONE\n",
                           20s);

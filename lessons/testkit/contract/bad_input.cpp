@@ -145,7 +145,9 @@ std::vector<Input> table() {
     std::vector<Input> inputs = odd_inputs();
     for (const std::string& request : requests)
         inputs.push_back({"the line " + in_quotes(request), request + "\n0\n"});
-    for (const std::size_t size : {1023, 1024, 1025, 1026, 2048, 65'535, 65'536, 65'537, 1 << 20})
+    const std::vector<std::size_t> sizes = {1023,   1024,   1025,   1026,   2048,
+                                            65'535, 65'536, 65'537, 1 << 20};
+    for (const std::size_t size : sizes)
         for (const char* const ending : {"\n", "\r\n", "\r\r\n", "x\r\n"})
             inputs.push_back(
                 {"a line of " + std::to_string(size) + " bytes and " + in_quotes(ending),

@@ -87,7 +87,7 @@ TEST_CASE("M3: select is never asked about more than 1,024 descriptors") {
     const Deadline watching(1s);
     while (!watching.passed())
         CHECK(asked_about(server.pid()) <= 1024);
-    for (std::size_t i : {0, 500, 900}) {
+    for (const std::size_t i : {0U, 500U, 900U}) {
         callers[i].send("0\n");
         callers[i].expect_line_like("Welcome to 10086, *");
         callers[i].expect("0000\n");

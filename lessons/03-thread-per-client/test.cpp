@@ -252,8 +252,9 @@ TEST_CASE("step 12: SIGTERM wakes 50 who are silent, and an answer is finished")
     CHECK(server.wait_exit() == 0);
 }
 
-#if !defined(__SANITIZE_THREAD__) // It names what we do here: a close() beside a recv().
-TEST_CASE("why shutdown() and not close(): only one of them wakes a reader") {
+// ThreadSanitizer names what we do here: a close() beside a recv().
+TEST_CASE("why shutdown() and not close(): only one of them wakes a reader" *
+          doctest::skip(sanitized())) {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
     const int spare = ::dup(pair[0]); // close() gives back a number, not the connection
@@ -270,7 +271,6 @@ TEST_CASE("why shutdown() and not close(): only one of them wakes a reader") {
     ::close(spare);
     ::close(pair[1]);
 }
-#endif
 
 TEST_CASE("step 13: SIGTERM ends it in time, whoever naps, and whoever never reads") {
     Server server = step(13);
@@ -294,8 +294,9 @@ TEST_CASE("step 14: the 101st waits without cost to anybody, until one of the 10
     callers.front().expect("0000\n");
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // They need all addresses.
-TEST_CASE("step 14: a thread that cannot be started costs one caller, not the server") {
+// Sanitizers need all addresses.
+TEST_CASE("step 14: a thread that cannot be started costs one caller, not the server" *
+          doctest::skip(sanitized())) {
     Server server = step(14);
     long pages = 0; // that it has mapped: proc(5), statm
     std::ifstream("/proc/" + std::to_string(server.pid()) + "/statm") >> pages;
@@ -307,7 +308,6 @@ TEST_CASE("step 14: a thread that cannot be started costs one caller, not the se
     server.limit(RLIMIT_AS, now + 200'000'000);
     greeted(server, "lucky");
 }
-#endif
 
 TEST_CASE("step 15: a listener who was slow hears the rest without saying a word") {
     Server server = step(15);

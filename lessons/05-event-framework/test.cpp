@@ -185,7 +185,7 @@ TEST_CASE("step 10: four who ask for a million lines each and do not read cost n
     Caller last = shouted_at(server, "last");
     last.send("me\n");
     last.expect("ME\n");
-    if (patience() == 1)  // AddressSanitizer keeps for a while what a program has given back
+    if (!sanitized()) // AddressSanitizer keeps for a while what a program has given back
         CHECK(server.memory().resident < before + 8'000'000);
     callers.back().expect(" HAS ITS TURN\n" + repeated(999'999, "EVERY LINE HAS ITS TURN\n") +
                               "AND THEN THIS ONE\n",
@@ -197,7 +197,7 @@ TEST_CASE("step 16: SIGTERM in the middle of an answer: it is finished, then the
     Caller silent = greeted(server, "silent");
     Caller caller = greeted(server, "A");
     // More than the kernel's buffers hold; a sanitizer takes its time to make it.
-    const std::size_t size = patience() > 1 ? 1'000'000 : 8'000'000;
+    const std::size_t size = sanitized() ? 1'000'000 : 8'000'000;
     caller.send("big " + std::to_string(size) + "\n");
     caller.read_exactly(100'000);
     server.signal(SIGTERM);

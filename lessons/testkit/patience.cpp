@@ -11,12 +11,16 @@
 #define NETSTEPS_SANITIZED
 #endif
 
-double patience() {
+bool sanitized() {
 #ifdef NETSTEPS_SANITIZED
-    constexpr double build = 5;
+    return true;
 #else
-    constexpr double build = 1;
+    return false;
 #endif
+}
+
+double patience() {
+    const double build = sanitized() ? 5 : 1;
     static const double machine = [] {
         const char* const wish = std::getenv("NETSTEPS_PATIENCE");
         const double number = wish != nullptr ? std::atof(wish) : 0;

@@ -12,6 +12,9 @@ using Seconds = std::chrono::duration<double>;
 // machine that is slower still. A deadline costs time only in a test that fails, so it can be wide.
 double patience();
 
+// Whether a sanitizer is built in: it makes memory and races its own.
+bool sanitized();
+
 class Deadline {
 public:
     explicit Deadline(Seconds within) : end_(Clock::now() + within) {}

@@ -138,7 +138,9 @@ TEST_CASE("step 3: a child that ends alone is reaped") {
     }
 }
 
-TEST_CASE("step 3: of twenty that end at once it reaps one, and nineteen stay") {
+// ThreadSanitizer delivers signals in its own time.
+TEST_CASE("step 3: of twenty that end at once it reaps one, and nineteen stay" *
+          doctest::skip(sanitized())) {
     Server server = step(3);
     leave_at_once(server, 20);
     expect_soon(server, "one of them is reaped", [&] { return server.zombies() < 20; });

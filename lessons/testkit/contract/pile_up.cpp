@@ -117,7 +117,8 @@ TEST_CASE("R3: with ten callers who say nothing it does nothing") {
         const auto begin = Clock::now();
         CHECK(share_of_processor(server, 700ms) < 0.05);
         const Seconds time = Clock::now() - begin;
-        CHECK(static_cast<double>(naps(server) - before) < 60 * time.count());
+        if (!sanitized()) // ThreadSanitizer has a thread of its own that looks around
+            CHECK(static_cast<double>(naps(server) - before) < 60 * time.count());
     }
 }
 

@@ -93,7 +93,8 @@ def mypy(_: Path) -> bool:
     for script in [*tracked("*.py"), ROOT / "lab"]:
         folders.setdefault(script.parent, []).append(str(script))
     paths = os.pathsep.join(
-        str(ROOT / folder) for folder in ("clients", "docs", "docs/lab", "lessons/common")
+        str(ROOT / folder)
+        for folder in ("clients", "docs", "docs/lab", "exercises/coach", "lessons/common")
     )
     judge = [need("mypy"), "--strict", "--scripts-are-modules", f"--cache-dir={os.devnull}"]
     return all([show([*judge, *scripts], MYPYPATH=paths) for scripts in folders.values()])

@@ -43,6 +43,7 @@ class LabTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.tree = Path(folder.name).resolve() / "net steps"
         shutil.copytree(ROOT / "docs/lab", self.tree / "docs/lab")
+        shutil.copytree(ROOT / "exercises/coach", self.tree / "exercises/coach")
         shutil.copy(ROOT / "lab", self.tree)
         self.write("meson.build", BUILD)
         for lesson in ("01-blocking-socket", "02-select"):

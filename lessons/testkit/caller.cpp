@@ -84,6 +84,7 @@ void Caller::bind_to(const std::string& address) {
 }
 
 void Caller::connect(const CallerOptions& options) {
+    if (hold()) hold()(*server_, name_);
     const Deadline deadline = patient(options.within);
     const sockaddr_in theirs = address_of(server_->host(), server_->port());
     int error = 0;

@@ -40,6 +40,11 @@ std::string code_of(Outcome outcome, int signal) {
          "sanitizer:ub",
          "too_slow",
          "check_timeout",
+         "limit:processes",
+         "limit:memory",
+         "limit:output",
+         "unanswered",
+         "wrong_answer",
          "harness"};
     const std::string code = codes.at(static_cast<std::size_t>(outcome));
     return outcome == Outcome::crash ? code + ':' + signal_name(signal) : code;

@@ -35,6 +35,11 @@ enum class Outcome {
     sanitizer_ub,
     too_slow,
     check_timeout,
+    limit_processes, // it took more of the machine than a small server may
+    limit_memory,
+    limit_output,
+    unanswered, // of a question to the learner, who has not answered it
+    wrong_answer,
     harness, // the test's own fault or the machine's, never the server's
 };
 

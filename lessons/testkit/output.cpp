@@ -65,6 +65,7 @@ bool Output::take(OwnedFd& fd, bool is_log) {
         return false;
     }
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(count));
+    written_ += bytes.size();
     (is_log ? log_ : out_text_).append(bytes);
     if (is_log) look_for_report(bytes);
     return true;
@@ -125,6 +126,11 @@ bool Output::out_is_open() const {
 std::string Output::out() const {
     const std::lock_guard lock(mutex_);
     return out_text_.text();
+}
+
+std::size_t Output::written() const {
+    const std::lock_guard lock(mutex_);
+    return written_;
 }
 
 std::string Output::log() const {

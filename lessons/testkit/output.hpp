@@ -50,6 +50,7 @@ public:
     bool out_is_open() const;
     std::string out() const;
     std::string log() const;
+    std::size_t written() const; // on both
     std::optional<Report> report() const;
 
 private:
@@ -61,6 +62,7 @@ private:
     OwnedFd err_;
     KeptText out_text_;
     KeptText log_;
+    std::size_t written_ = 0;
     std::string unfinished_line_;
     std::optional<Report> report_;
     OwnedFd wake_;

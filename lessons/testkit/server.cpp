@@ -48,6 +48,11 @@ std::string spelled_command(const std::vector<std::string>& words) {
 
 } // namespace
 
+Hold& hold() {
+    static Hold the_hold;
+    return the_hold;
+}
+
 bool is_crash(int wait_status) {
     return WIFSIGNALED(wait_status) && WTERMSIG(wait_status) != SIGTERM &&
            WTERMSIG(wait_status) != SIGKILL && WTERMSIG(wait_status) != SIGINT;
@@ -59,7 +64,7 @@ std::string spelled_end(int wait_status) {
 }
 
 Server::Server(std::vector<std::string> command, const ServerOptions& options)
-    : command_(std::move(command)), mark_(new_mark()) {
+    : command_(std::move(command)), mark_(new_mark()), most_output_(options.most_output) {
     // A process whose parent has died comes to us, not to init: nobody escapes by forking twice.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     try {
@@ -331,6 +336,7 @@ Server::~Server() noexcept(false) {
     const bool crashed = end && is_crash(*end) && !end_is_asked_for_ && !end_is_told_;
     clean_up();
     if (quiet) return;
+    if (output_->written() > most_output_) fail_for_output("");
     if (const auto report = output_->report(); report && !report_is_asked_for_ && !report_is_told_)
         throw_told(report->outcome, "a sanitizer reports: " + report->line, "", "");
     if (crashed)

@@ -13,6 +13,8 @@
 
 #include <atomic>
 #include <exception>
+#include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,6 +22,7 @@
 #include <vector>
 
 class Caller;
+class Server;
 struct CallerOptions;
 
 enum class Ready {
@@ -32,6 +35,7 @@ struct ServerOptions {
     std::vector<std::string> environment = {}; // "NAME=value", beside what the test has
     std::string folder = {};                   // to work in
     std::map<int, rlim_t> limits = {};         // {{RLIMIT_NOFILE, 64}}: soft limits
+    std::size_t most_output = std::numeric_limits<std::size_t>::max(); // more is a failure
     std::vector<int> closed = {};              // of 0, 1, 2: those it starts without
     Ready ready = Ready::says_so;
     Seconds within = std::chrono::seconds(5);
@@ -43,6 +47,11 @@ struct Counts {
     int children = 0;    // living descendants
     int zombies = 0;
 };
+
+// Holds a run so that a person can look: before a caller connects, and, without a name, before the
+// story of a failure ends the server. Empty unless a program asks for it.
+using Hold = std::function<void(Server&, const std::string& caller)>;
+Hold& hold();
 
 // Start it from the test's main thread: when that ends, whatever ends it, the kernel kills the
 // server. Every child of a test process belongs to a Server; zombies left to us are reaped.
@@ -115,11 +124,13 @@ private:
     void clean_up();
     std::vector<Process> strays();
     [[noreturn]] void fail_early();
+    [[noreturn]] void fail_for_output(const std::string& remark);
     [[noreturn]] void throw_told(Outcome outcome, const std::string& sentence,
                                  const std::string& shown, const std::string& why);
 
     std::vector<std::string> command_;
     std::string mark_; // in its environment, by which strays are known
+    std::size_t most_output_;
     Story story_;
     std::optional<Output> output_;
     pid_t pid_ = -1;

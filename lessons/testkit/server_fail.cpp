@@ -73,8 +73,16 @@ void Server::throw_told(Outcome outcome, const std::string& sentence, const std:
     throw Unexpected(outcome, code, sentence, told);
 }
 
+void Server::fail_for_output(const std::string& remark) {
+    throw_told(Outcome::limit_output,
+               "the server prints without end: " + counted(output_->written(), "byte") +
+                   " on its standard output and error" + remark,
+               "", "");
+}
+
 void Server::fail(Outcome outcome, const std::string& sentence, const std::string& shown,
                   const Caller* asking) {
+    if (hold()) hold()(*this, "");
     // The kernel closes a dying process's sockets before it can be waited for: give it a moment.
     if (outcome == Outcome::eof_early || outcome == Outcome::reset || outcome == Outcome::refused)
         wait_ended(patient(std::chrono::milliseconds(300)));
@@ -85,6 +93,7 @@ void Server::fail(Outcome outcome, const std::string& sentence, const std::strin
         throw_told(report->outcome, "a sanitizer reports: " + report->line + "; and " + sentence,
                    shown, "");
     }
+    if (output_->written() > most_output_) fail_for_output("; and " + sentence);
     const bool as_asked = end_is_asked_for_ || (told_to_stop_ && end && !is_crash(*end));
     if (end && !as_asked) {
         end_is_told_ = true;

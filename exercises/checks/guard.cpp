@@ -1,0 +1,302 @@
+#include "guard.hpp"
+
+#include "outcome.hpp"
+#include "owned_fd.hpp"
+#include "proc.hpp"
+#include "story.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <sstream>
+#include <system_error>
+
+namespace {
+
+// What a small server may take. A lesson's largest one takes a tenth of it.
+constexpr std::size_t most_processes = 150;
+constexpr std::size_t most_memory = 256 << 20;
+constexpr std::size_t most_disk = 64 << 20;
+
+volatile std::sig_atomic_t stop_asked = 0;
+extern "C" void ask_to_stop(int number) {
+    stop_asked = number;
+}
+
+// The children of a process, by a file that the kernel keeps for each thread: no need to look at
+// every process of the machine, twenty times a second.
+std::vector<pid_t> children_of(pid_t pid) {
+    std::vector<pid_t> children;
+    std::error_code error;
+    const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
+    auto task = std::filesystem::directory_iterator(tasks, error);
+    for (; !error && task != std::filesystem::directory_iterator(); task.increment(error)) {
+        std::istringstream list(file_text(task->path().string() + "/children"));
+        for (pid_t child = 0; list >> child;)
+            children.push_back(child);
+    }
+    return children;
+}
+
+// All that we have started, but the check itself.
+std::vector<pid_t> started_by(pid_t guard, pid_t check) {
+    std::vector<pid_t> family = children_of(guard);
+    for (std::size_t i = 0; i < family.size(); ++i)
+        for (const pid_t child : children_of(family[i]))
+            family.push_back(child);
+    std::erase(family, check);
+    return family;
+}
+
+std::size_t resident(pid_t pid) {
+    std::istringstream pages(file_text("/proc/" + std::to_string(pid) + "/statm"));
+    std::size_t all = 0;
+    std::size_t in_memory = 0;
+    pages >> all >> in_memory;
+    return in_memory * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
+
+// Processes that share pages count them once; to find that out costs time, so it is done late.
+std::size_t taken_by(const std::vector<pid_t>& family) {
+    std::size_t sum = 0;
+    for (const pid_t pid : family)
+        sum += resident(pid);
+    if (sum <= most_memory) return sum;
+    sum = 0;
+    for (const pid_t pid : family)
+        sum += memory_of(pid).shared_out;
+    return sum;
+}
+
+std::size_t size_of(const std::filesystem::path& folder) {
+    std::size_t sum = 0;
+    std::error_code error;
+    auto entry = std::filesystem::recursive_directory_iterator(folder, error);
+    for (; !error && entry != std::filesystem::recursive_directory_iterator();
+         entry.increment(error)) {
+        std::error_code gone;
+        const auto size = entry->file_size(gone);
+        if (!gone) sum += size;
+    }
+    return sum;
+}
+
+// A folder to work in, which goes with all that was written into it.
+class Folder {
+public:
+    Folder() {
+        std::string name = std::filesystem::temp_directory_path() / "netsteps-check-XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr)
+            throw std::system_error(errno, std::generic_category(), "mkdtemp " + name);
+        path_ = name;
+    }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    ~Folder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+// The kernel counts processes by user, so the limit is over what this user has already. It does not
+// hold for root: then the guard's own eyes must do.
+rlim_t processes_of_user() {
+    std::size_t threads = 0;
+    for (const Process& process : all_processes())
+        threads += static_cast<std::size_t>(process.threads);
+    return threads + 2 * most_processes;
+}
+
+void limit(__rlimit_resource resource, rlim_t most) {
+    rlimit now{};
+    ::getrlimit(resource, &now);
+    const rlim_t soft = std::min(most, now.rlim_max);
+    const rlimit wanted{soft, soft};
+    ::setrlimit(resource, &wanted);
+}
+
+// What every program that the check starts will inherit.
+void set_limits() {
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, most_disk);
+    limit(RLIMIT_CPU, static_cast<rlim_t>(request().seconds) + 10);
+    limit(RLIMIT_NPROC, processes_of_user());
+    if (!request().sanitized) limit(RLIMIT_AS, rlim_t{4} << 30);
+}
+
+// One check and what it starts.
+class Guard {
+public:
+    explicit Guard(const std::string& check) {
+        std::array<int, 2> ends{};
+        if (::pipe2(ends.data(), O_CLOEXEC) < 0)
+            throw std::system_error(errno, std::generic_category(), "pipe2");
+        words_ = OwnedFd(ends[0]);
+        OwnedFd write_end(ends[1]);
+        const pid_t guard = ::getpid();
+        check_ = ::fork();
+        if (check_ < 0) throw std::system_error(errno, std::generic_category(), "fork");
+        if (check_ == 0) work(check, guard, write_end.get());
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+    ~Guard() { end_all(false); }
+
+    Verdict verdict() {
+        while (listen()) {
+            look();
+            if (is_over_time() || stop_asked != 0) break;
+        }
+        end_all(false);
+        return understood();
+    }
+
+private:
+    // In the new process: the check, then its verdict in four parts, each behind a zero byte.
+    [[noreturn]] void work(const std::string& check, pid_t guard, int write_end) const {
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (::getppid() != guard) ::_exit(1);
+        set_limits();
+        std::error_code error;
+        std::filesystem::current_path(folder_.path(), error);
+        const Verdict verdict = run_check(check);
+        const std::string words = verdict.code + '\0' + std::to_string(verdict.seconds) + '\0' +
+                                  verdict.sentence + '\0' + verdict.story;
+        std::string_view rest = words;
+        while (!rest.empty()) {
+            const ssize_t count = ::write(write_end, rest.data(), rest.size());
+            if (count <= 0) break;
+            rest.remove_prefix(static_cast<std::size_t>(count));
+        }
+        ::_exit(0);
+    }
+
+    // For a short time. False when the check has said all.
+    bool listen() {
+        pollfd ready{words_.get(), POLLIN, 0};
+        if (::poll(&ready, 1, 20) <= 0) return true;
+        std::array<char, 65'536> bytes;
+        const ssize_t count = ::read(words_.get(), bytes.data(), bytes.size());
+        if (count > 0) heard_.append(bytes.data(), static_cast<std::size_t>(count));
+        return count > 0 || (count < 0 && errno == EINTR);
+    }
+
+    // Once something is found, the check has a moment left to tell its story.
+    void look() {
+        if (!finding_.empty()) return;
+        const std::vector<pid_t> family = started_by(::getpid(), check_);
+        if (family.size() > most_processes) {
+            found(Outcome::limit_processes, "the server makes processes without end: " +
+                                                counted(family.size(), "process", "processes") +
+                                                " were there when it was stopped");
+        } else if (const std::size_t memory = taken_by(family); memory > most_memory) {
+            found(Outcome::limit_memory,
+                  "the server takes memory without end: " + counted(memory >> 20, "MB", "MB") +
+                      " were taken when it was stopped");
+        } else if (const std::size_t disk = size_of(folder_.path()); disk > most_disk) {
+            found(Outcome::limit_output,
+                  "the server fills the disk: " + counted(disk >> 20, "MB", "MB") +
+                      " were written when it was stopped");
+        }
+    }
+
+    void found(Outcome outcome, const std::string& sentence) {
+        code_ = code_of(outcome);
+        finding_ = sentence;
+        deadline_ = std::min(deadline_, elapsed() + 3);
+        end_all(true);
+    }
+
+    double elapsed() const { return Seconds(Clock::now() - began_).count(); }
+    bool is_over_time() const { return elapsed() > deadline_; }
+
+    // Kills and reaps until nobody is left. A whole process group dies at one blow, so a program
+    // that forks faster than we look does not outrun us.
+    void end_all(bool spare_the_check) {
+        const Deadline deadline(std::chrono::seconds(10));
+        if (!spare_the_check) ::kill(check_, SIGKILL);
+        while (!deadline.passed()) {
+            const std::vector<pid_t> family = started_by(::getpid(), spare_the_check ? check_ : 0);
+            if (family.empty()) return;
+            for (const pid_t pid : family) {
+                if (const pid_t group = ::getpgid(pid); group > 1 && group != ::getpgrp())
+                    ::kill(-group, SIGKILL);
+                ::kill(pid, SIGKILL);
+                ::waitpid(pid, nullptr, WNOHANG);
+            }
+            ::poll(nullptr, 0, 1); // a millisecond, to let them die
+        }
+    }
+
+    Verdict understood() const {
+        std::istringstream parts(heard_);
+        Verdict verdict;
+        std::string seconds;
+        const bool whole = std::getline(parts, verdict.code, '\0') &&
+                           std::getline(parts, seconds, '\0') &&
+                           std::getline(parts, verdict.sentence, '\0');
+        std::getline(parts, verdict.story, '\0');
+        verdict.seconds = elapsed();
+        if (!finding_.empty()) {
+            verdict.code = code_;
+            verdict.sentence = finding_;
+        } else if (is_over_time()) {
+            verdict.code = code_of(Outcome::check_timeout);
+            verdict.sentence = "the check did not end within " + spelled(Seconds(deadline_));
+        } else if (!whole) {
+            verdict.code = code_of(Outcome::harness);
+            verdict.sentence = "the check itself ended before it had a verdict";
+        } else {
+            name_the_limit(verdict);
+        }
+        return verdict;
+    }
+
+    // Where the kernel kept the limit, the server died of it.
+    static void name_the_limit(Verdict& verdict) {
+        if (verdict.code == "crash:SIGXFSZ") {
+            verdict.code = code_of(Outcome::limit_output);
+            verdict.sentence = "the server fills the disk: it died of SIGXFSZ at a file of " +
+                               counted(most_disk >> 20, "MB", "MB");
+        } else if (verdict.code == "crash:SIGXCPU") {
+            verdict.code = code_of(Outcome::cpu_spin);
+        } else if (verdict.code == "crash:SIGABRT" &&
+                   verdict.story.find("std::bad_alloc") != std::string::npos) {
+            verdict.code = code_of(Outcome::limit_memory);
+            verdict.sentence = "the server asks for more memory than it may have";
+        }
+    }
+
+    Folder folder_;
+    Clock::time_point began_ = Clock::now();
+    double deadline_ = request().seconds;
+    OwnedFd words_;
+    std::string heard_;
+    pid_t check_ = -1;
+    std::string code_;
+    std::string finding_;
+};
+
+} // namespace
+
+Verdict run_guarded(const std::string& check) {
+    for (const int number : {SIGTERM, SIGINT, SIGHUP})
+        std::signal(number, ask_to_stop);
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1); // whoever forks twice to get away comes to us
+    const Verdict verdict = Guard(check).verdict();
+    if (stop_asked != 0) ::_exit(128 + stop_asked);
+    return verdict;
+}

@@ -1,0 +1,122 @@
+"""What the coach remembers between two commands. All of it is in .lab/, and nobody else reads it."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Optional
+
+from catalog import Exercise
+from doctor import ROOT, tool
+from workshop import NOTES
+
+BOOK = NOTES / "exercises"
+
+
+def note(event: str, exercise: Exercise, **facts: Any) -> None:
+    BOOK.mkdir(parents=True, exist_ok=True)
+    told = {"at": round(time.time()), "event": event, "exercise": exercise.id, **facts}
+    with (BOOK / "progress.jsonl").open("a") as book:
+        book.write(json.dumps(told) + "\n")
+
+
+def notes() -> list[dict[str, Any]]:
+    """All that happened, the oldest first; a line that was cut short is left out."""
+    try:
+        lines = (BOOK / "progress.jsonl").read_text().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def solved() -> set[str]:
+    return {note["exercise"] for note in notes() if note.get("status") == "pass"}
+
+
+def spoiled() -> set[str]:
+    return {note["exercise"] for note in notes() if note["event"] == "spoil"}
+
+
+def hints_given(exercise: Exercise, check: str) -> int:
+    return sum(
+        note["event"] == "hint" and note["exercise"] == exercise.id and note["check"] == check
+        for note in notes()
+    )
+
+
+def current(every: list[Exercise]) -> Exercise:
+    """The one that was worked on last; else the first that is not solved."""
+    known = {exercise.id: exercise for exercise in every}
+    for event in reversed(notes()):
+        if event["exercise"] in known:
+            return known[event["exercise"]]
+    return next_one(every) or every[0]
+
+
+def next_one(every: list[Exercise], after: Optional[Exercise] = None) -> Optional[Exercise]:
+    """The next that is not solved, in the order of the lessons."""
+    start = every.index(after) + 1 if after else 0
+    done = solved()
+    return next((one for one in [*every[start:], *every[:start]] if one.id not in done), None)
+
+
+def page(exercise: Exercise) -> Path:
+    return BOOK / "last" / f"{exercise.id.replace('/', '-')}.json"
+
+
+def keep(exercise: Exercise, report: dict[str, Any]) -> None:
+    page(exercise).parent.mkdir(parents=True, exist_ok=True)
+    page(exercise).write_text(json.dumps(report))
+
+
+def last(exercise: Exercise) -> Optional[dict[str, Any]]:
+    try:
+        report: dict[str, Any] = json.loads(page(exercise).read_text())
+        return report
+    except (OSError, ValueError):
+        return None
+
+
+# The learner's file, as it was handed out. Version control has it; a copy from before the first
+# check has it where there is none.
+
+
+def remember_starter(exercise: Exercise) -> None:
+    copy = BOOK / "starters" / exercise.id / exercise.file
+    if not copy.exists():
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(starter_in_git(exercise) or exercise.learners_file.read_text())
+
+
+def starter(exercise: Exercise) -> Optional[str]:
+    copy = BOOK / "starters" / exercise.id / exercise.file
+    return starter_in_git(exercise) or (copy.read_text() if copy.exists() else None)
+
+
+def starter_in_git(exercise: Exercise) -> Optional[str]:
+    if not tool("git"):
+        return None
+    name = exercise.learners_file.relative_to(ROOT).as_posix()
+    command = [tool("git"), "-c", "safe.directory=*", "show", f"HEAD:./{name}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    return done.stdout if done.returncode == 0 else None
+
+
+def to_attic(exercise: Exercise) -> Path:
+    """Keeps what the learner wrote; nothing in the attic is ever written over."""
+    moment = time.strftime("%Y-%m-%d-%H%M%S")
+    folder = BOOK / "attic" / f"{exercise.id.replace('/', '-')}-{moment}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = folder.with_name(f"{exercise.id.replace('/', '-')}-{moment}-{number}")
+    folder.mkdir(parents=True)
+    shutil.copy2(exercise.learners_file, folder)
+    return folder / exercise.file

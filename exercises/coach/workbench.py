@@ -1,0 +1,213 @@
+"""Builds programs and runs checks on them, a few at a time, and lets nothing run on."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Optional
+
+from catalog import Check, Exercise
+from doctor import ROOT, Stop, compiler, output
+from judging import Outcome
+from workshop import NOTES
+
+CACHE = NOTES / "exercises/programs"
+SANITIZERS: dict[str, list[str]] = {
+    "plain": [],
+    "asan": ["-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all"],
+    "tsan": ["-fsanitize=thread"],
+}
+FLAGS = ["-std=c++20", "-g", "-Wall", "-Wextra", "-pthread"]
+CORES = os.cpu_count() or 1
+KEPT = 400  # programs in the cache, about a megabyte each
+
+
+class Unbuildable(Exception):
+    """What the compiler says of a program, its first error first."""
+
+
+class Bench:
+    """Where `judges` are: the build folder that holds the programs of checks."""
+
+    def __init__(self, judges: Path, runs: int = 3 * CORES) -> None:
+        self.judges = judges
+        self.runs = ThreadPoolExecutor(runs)
+        self.compiling = threading.Semaphore(CORES)
+        self.open = threading.Lock()
+        self.running: set[subprocess.Popen[str]] = set()
+        self.closed = False
+
+    def __enter__(self) -> "Bench":
+        return self
+
+    def __exit__(self, kind: Optional[type], *_: object) -> None:
+        """Ctrl-C or a failure of ours: what runs is told to stop, and clears up after itself."""
+        with self.open:
+            self.closed = True
+            if kind:
+                for process in self.running:
+                    process.terminate()
+        self.runs.shutdown(cancel_futures=True)
+
+    def run(self, command: list[str], within: float, **environment: str) -> tuple[int, str, str]:
+        """A command in a session of its own, so that Ctrl-C is for us to hear."""
+        with self.open:
+            if self.closed:
+                raise Stop("stopped", 130)
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+                env=dict(os.environ, **environment),
+            )
+            self.running.add(process)
+        try:
+            out, err = process.communicate(timeout=within)
+            return process.returncode, out, err
+        except subprocess.TimeoutExpired:
+            process.terminate()  # a guard ends what it guards; give it the time
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=15)
+            process.kill()
+            process.communicate()
+            return -1, "", f"did not end within {within:g} seconds"
+        finally:
+            with self.open:
+                self.running.discard(process)
+
+    # Building.
+
+    def build(self, exercise: Exercise, file: Path, kind: str = "plain") -> Path:
+        """The program of a file, from the cache where that has it. A page of answers is not built."""
+        if file.suffix != ".cpp":
+            return file
+        folders = [file.parent, exercise.folder, ROOT / "lessons/common"]
+        folders += [ROOT / folder for folder in exercise.include]
+        flags = [*FLAGS, *SANITIZERS[kind]]
+        text = key(file, *flags, *map(headers, folders))
+        flags += [f"-I{folder}" for folder in folders]
+        program = CACHE / text / file.stem
+        with locked(CACHE / f"{text}.lock"), self.compiling:
+            if not program.exists():
+                self.compile(file, program, flags)
+        os.utime(program.parent)
+        return program
+
+    def compile(self, file: Path, program: Path, flags: list[str]) -> None:
+        program.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = program.with_suffix(".part")
+        command = [compiler(), *flags, str(file), "-o", str(unfinished)]
+        code, _, said = self.run(command, 60)
+        if code != 0:
+            shutil.rmtree(program.parent)
+            raise Unbuildable(first_error(said) or f"the compiler ended with {code}")
+        unfinished.rename(program)
+
+    # Running.
+
+    def start(self, exercise: Exercise, file: Path, only: str = "") -> dict[str, Future[Outcome]]:
+        """Starts all the checks on a file that is built; each waits for those that it needs."""
+        begun: dict[str, Future[Outcome]] = {}
+        for check in exercise.checks:
+            if only in ("", check.id):
+                needed = [begun[name] for name in check.needs if name in begun]
+                begun[check.id] = self.runs.submit(self.decide, exercise, file, check, needed)
+        return begun
+
+    def judge(self, exercise: Exercise, file: Path, only: str = "") -> list[Outcome]:
+        """Builds a file and runs its checks. Raises Unbuildable."""
+        for kind in {check.build for check in exercise.checks if only in ("", check.id)}:
+            self.build(exercise, file, kind)
+        return [future.result() for future in self.start(exercise, file, only).values()]
+
+    def decide(
+        self, exercise: Exercise, file: Path, check: Check, needed: list[Future[Outcome]]
+    ) -> Outcome:
+        """Checks are begun in the order of the description, so what is needed runs already."""
+        missing = [one.result().check for one in needed if one.result().status != "pass"]
+        if missing:
+            return Outcome(check.id, "skipped", 0, f"needs {', '.join(missing)}", "")
+        program = self.build(exercise, file, check.build)
+        command = [*self.command(exercise, check, program), "--json"]
+        patience = {"NETSTEPS_PATIENCE": "3"} if check.build != "plain" else {}
+        code, out, err = self.run(command, 3 * exercise.seconds + 20, **patience)
+        try:
+            said = json.loads(out.splitlines()[-1])
+        except (ValueError, IndexError):
+            return Outcome(check.id, "harness", 0, err.strip() or f"no verdict, exit {code}", "")
+        return Outcome(**said)  # its keys are ours
+
+    def command(self, exercise: Exercise, check: Check, program: Path) -> list[str]:
+        return [
+            str(self.judges / exercise.target),
+            f"--check={check.id}",
+            f"--seconds={exercise.seconds * (3 if check.build != 'plain' else 1):g}",
+            f"--programs={self.judges / 'lessons' / exercise.lesson}",
+            *(["--sanitized"] if check.build != "plain" else []),
+            str(program),
+        ]
+
+
+def key(file: Path, *more: str) -> str:
+    told = "\0".join([file.read_text(errors="replace"), file.stem, version(), *more])
+    return hashlib.sha256(told.encode()).hexdigest()[:24]
+
+
+@cache
+def version() -> str:
+    return compiler() + output(compiler(), "--version")[1]
+
+
+@cache
+def headers(folder: Path) -> str:
+    """One text for all the headers in a folder: it changes when one of them does."""
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*.hpp"))]
+    return hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+class locked:
+    """One of us at a time builds the same program."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = path.open("w")
+
+    def __enter__(self) -> None:
+        fcntl.flock(self.file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.file.close()
+
+
+def tidy_up() -> None:
+    """Forgets the programs that nobody has asked for in a long time."""
+    with suppress(OSError):
+        programs = sorted(
+            (path for path in CACHE.iterdir() if path.is_dir()), key=lambda one: one.stat().st_mtime
+        )
+        for old in programs[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+            old.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def first_error(said: str) -> str:
+    """The first error with what belongs to it; paths as a person in the tree would type them."""
+    lines = said.replace(f"{ROOT}/", "").splitlines()
+    starts = [
+        number for number, line in enumerate(lines) if "error:" in line or "undefined" in line
+    ]
+    if not starts:
+        return "\n".join(lines[-10:])
+    return "\n".join(lines[starts[0] : starts[0] + 6])

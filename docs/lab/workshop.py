@@ -61,22 +61,35 @@ def quietly(title: str, command: list[str]) -> tuple[bool, str]:
     return succeeded, "".join(said)
 
 
+def turn_at(folder: Path) -> Path:
+    """The file whose lock (flock) says who builds in this folder: one at a time. The kernel gives
+    the lock back when its holder ends, however that happens."""
+    NOTES.mkdir(exist_ok=True)
+    return NOTES / f"building-{folder.name}"
+
+
+def set_up(kind: str) -> Path:
+    """A build folder that Meson has made, here and for this tree."""
+    folder = ROOT / FOLDERS[kind]
+    if made_here(folder):
+        return folder
+    setup = [tool("meson"), "setup", str(folder), str(ROOT)]
+    if kind in SANITIZERS:
+        setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
+        setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
+    setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
+    succeeded, said = quietly(f"Setting up {folder.name}/", setup)
+    if not succeeded:
+        raise Stop(f"Meson could not set up {folder.name}/:\n{first_error(said)}", 3)
+    return folder
+
+
 def build(kind: str, yes: bool, *targets: str) -> Path:
     """Brings a build folder up to date, quietly unless that fails."""
     install(missing(), yes)
-    folder = ROOT / FOLDERS[kind]
-    NOTES.mkdir(exist_ok=True)
-    with (NOTES / "building").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)  # one at a time; the kernel gives it back when we end
-        if not made_here(folder):
-            setup = [tool("meson"), "setup", str(folder), str(ROOT)]
-            if kind in SANITIZERS:
-                setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
-                setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
-            setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
-            succeeded, said = quietly(f"Setting up {folder.name}/", setup)
-            if not succeeded:
-                raise Stop(f"Meson could not set up {folder.name}/:\n{first_error(said)}", 3)
+    with turn_at(ROOT / FOLDERS[kind]).open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        folder = set_up(kind)
         command = [tool("ninja"), "-C", str(folder), *targets]
         succeeded, said = quietly(f"Building {folder.name}/", command)
     if not succeeded:
@@ -86,6 +99,19 @@ def build(kind: str, yes: bool, *targets: str) -> Path:
             3,
         )
     return folder
+
+
+@contextmanager
+def built_meanwhile(*kinds: str) -> Iterator[None]:
+    """Builds these while you do something that mostly waits, with the lowest priority; waits for it
+    in the end. Whether they could be built says build()."""
+    folders = [set_up(kind) for kind in kinds]
+    words = [str(word) for folder in folders for word in (turn_at(folder), folder)]
+    script = 'while [ $# -gt 0 ]; do flock "$1" "$0" -C "$2"; shift 2; done'
+    command = ["nice", "-n", "19", "sh", "-c", script, tool("ninja"), *words]
+    with child(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as builds:
+        yield
+        builds.wait()
 
 
 def made_here(folder: Path) -> bool:

@@ -63,23 +63,40 @@ def clang_format(_: Path) -> bool:
 
 def clang_tidy(build: Path) -> bool:
     """Every translation unit of the build, as many at a time as there are cores. It takes ten
-    seconds each, so what was found clean is not judged again until it or any header changes."""
+    seconds each, so what was found clean is not judged again until it or its headers change."""
     tidy = [need("clang-tidy"), "--quiet", "-p", str(build)]
-    units = json.loads((build / "compile_commands.json").read_text())
-    sources = {os.path.realpath(os.path.join(unit["directory"], unit["file"])) for unit in units}
-    headers = sorted([ROOT / ".clang-tidy", *tracked("*.hpp")])
-    around = hashlib.sha256(b"".join(header.read_bytes() for header in headers)).hexdigest()
     known = build / "clang-tidy-clean"
     known.mkdir(exist_ok=True)
 
-    def clean(source: str) -> bool:
-        stamp = known / hashlib.sha256(around.encode() + Path(source).read_bytes()).hexdigest()
+    def clean(files: frozenset[str]) -> bool:
+        """A unit is known by all that it is made of; its source stands among its headers."""
+        content = [ROOT / ".clang-tidy", *map(Path, sorted(files))]
+        contents = hashlib.sha256(b"".join(path.read_bytes() for path in content))
+        stamp = known / contents.hexdigest()
+        source = next(file for file in files if file.endswith(".cpp"))
         if not stamp.exists() and show([*tidy, source]):
             stamp.touch()
         return stamp.exists()
 
     with ThreadPoolExecutor(os.cpu_count()) as cores:
-        return all(list(cores.map(clean, sorted(sources))))
+        return all(list(cores.map(clean, units(build))))
+
+
+def units(build: Path) -> list[frozenset[str]]:
+    """Of each translation unit the files of ours that it is made of, as the compiler told Ninja."""
+    told = subprocess.run(
+        [need("ninja"), "-C", str(build), "-t", "deps"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found = set()
+    for unit in told.stdout.split("\n\n"):
+        head, *lines = unit.splitlines() or [""]
+        paths = (os.path.realpath(build / line.strip()) for line in lines)
+        if head.endswith("(VALID)"):  # and not of a unit that is no more
+            found.add(frozenset(path for path in paths if path.startswith(f"{ROOT}/")))
+    return sorted(found, key=sorted)
 
 
 def black(_: Path) -> bool:

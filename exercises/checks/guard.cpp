@@ -273,7 +273,7 @@ private:
                                counted(most_disk >> 20, "MB", "MB");
         } else if (verdict.code == "crash:SIGXCPU") {
             verdict.code = code_of(Outcome::cpu_spin);
-        } else if (verdict.code == "crash:SIGABRT" &&
+        } else if ((verdict.code == "crash:SIGABRT" || verdict.code == "exited") &&
                    verdict.story.find("std::bad_alloc") != std::string::npos) {
             verdict.code = code_of(Outcome::limit_memory);
             verdict.sentence = "the server asks for more memory than it may have";

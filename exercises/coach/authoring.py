@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,11 +63,15 @@ def verify(wanted: list[Exercise], judges: Path, repeat: int, stress: bool, fres
     """Prints a table for each exercise, and what is wrong with it. 0 when nothing is."""
     began = time.monotonic()
     faults = 0
-    runs = (2 if stress else 4) * CORES
-    with Bench(judges, runs) as bench, busy(stress), ThreadPoolExecutor(3 * CORES) as pool:
+    at_once = (3 if stress else 6) * CORES
+    with Bench(judges, at_once) as bench, busy(stress), ThreadPoolExecutor(at_once) as pool:
         try:
-            for exercise in wanted:
-                faults += verify_one(bench, pool, exercise, repeat, fresh or stress or repeat > 1)
+            begun = [
+                begin(bench, pool, exercise, repeat, fresh or stress or repeat > 1)
+                for exercise in wanted
+            ]
+            for case in begun:
+                faults += finish(case)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -77,30 +81,48 @@ def verify(wanted: list[Exercise], judges: Path, repeat: int, stress: bool, fres
     return 1 if faults else 0
 
 
-def verify_one(
-    bench: Bench, pool: ThreadPoolExecutor, exercise: Exercise, repeat: int, fresh: bool
-) -> int:
-    stamp = BOOK / "verified" / seal(exercise, bench.judges)
-    if stamp.exists() and not fresh:
-        print(f"{exercise.id}  is as it was when it was found right")
-        return 0
-    began = time.monotonic()
-    faults = list(flaws(exercise, bench))
+@dataclass
+class Case:
+    """An exercise that is being verified."""
+
+    exercise: Exercise
+    stamp: Path  # is there when it was found right as it is
+    trials: list[Trial] = field(default_factory=list)
+    running: list[Future[None]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def begin(
+    bench: Bench, pool: ThreadPoolExecutor, exercise: Exercise, repeat: int, anew: bool
+) -> Case:
+    case = Case(exercise, BOOK / "verified" / seal(exercise, bench.judges))
+    if case.stamp.exists() and not anew:
+        return case
+    case.faults = list(flaws(exercise, bench))
     try:
-        trials = list(trials_of(exercise, repeat))
+        case.trials = list(trials_of(exercise, repeat))
     except ValueError as error:
-        trials, faults = [], [*faults, str(error)]
-    list(pool.map(lambda trial: run(bench, exercise, trial), trials))
-    print(table(exercise, trials))
-    faults += [fault for trial in trials if (fault := trial.fault())]
-    faults += slow(trials)
-    for fault in faults:
+        case.faults.append(str(error))
+    case.running = [pool.submit(run, bench, exercise, trial) for trial in case.trials]
+    return case
+
+
+def finish(case: Case) -> int:
+    if not case.trials and not case.faults:
+        print(f"{case.exercise.id}  is as it was when it was found right", flush=True)
+        return 0
+    for one in case.running:
+        one.result()
+    print(table(case.exercise, case.trials))
+    case.faults += [fault for trial in case.trials if (fault := trial.fault())]
+    case.faults += slow(case.trials)
+    for fault in case.faults:
         print(f"  FAULT {fault}")
-    print(f"  {time.monotonic() - began:.1f} s\n", flush=True)
-    if not faults:
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.touch()
-    return len(faults)
+    print(flush=True)
+    if not case.faults:
+        case.stamp.parent.mkdir(parents=True, exist_ok=True)
+        case.stamp.touch()
+    return len(case.faults)
 
 
 def run(bench: Bench, exercise: Exercise, trial: Trial) -> None:

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import json
 import sys
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Callable, Optional
 
@@ -192,7 +193,8 @@ def hint(args: argparse.Namespace) -> int:
     ladder = exercise.check(name).hints
     given = notebook.hints_given(exercise, name)
     number = min(given, len(ladder) - 1)
-    print(told_mistakes(exercise, last_report(exercise)), end="" if given else "\n")
+    if given == 0:
+        print(told_mistakes(exercise, last_report(exercise)))
     print(f"{exercise.id}  {name}, hint {number + 1} of {len(ladder)}\n\n{fold(ladder[number])}\n")
     if given < len(ladder):
         notebook.note("hint", exercise, check=name)
@@ -243,11 +245,18 @@ def solution(args: argparse.Namespace) -> int:
     where = exercise.solutions.relative_to(ROOT)
     print(f"{exercise.id}  {exercise.title}\n\n  read     {where}/README.md")
     for path in exercise.designs.values():
-        first = path.read_text().splitlines()[0].removeprefix("// ")
         print(f"  compare  {where}/{path.name}")
-        print(fold(first.partition(": ")[2] or first, " " * 11))
+        if path.suffix == ".cpp":
+            print(fold(idea_of(path), " " * 11))
     print(f"\nNext:  diff -u {work(exercise)} {where}/{exercise.file}")
     return 0
+
+
+def idea_of(path: Path) -> str:
+    """What a solution's first comment says behind the colon."""
+    lines = path.read_text().splitlines()
+    comment = takewhile(lambda line: line.startswith("//"), lines)
+    return " ".join(line.removeprefix("//").strip() for line in comment).partition(": ")[2]
 
 
 def reset(args: argparse.Namespace) -> int:

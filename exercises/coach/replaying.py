@@ -20,7 +20,7 @@ def play(command: list[str], outcome: Outcome) -> None:
     """Runs the check up to the caller who fails, and waits for Enter."""
     caller = CALLER.search(outcome.sentence)
     stop = f"--hold-before={caller[1]}" if caller else "--hold-at-failure"
-    command = [*command[:-1], "--json", stop, "--seconds=900", command[-1]]
+    command = [*command[:-1], stop, "--seconds=900", command[-1]]
     with child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as check:
         assert check.stdin and check.stdout
         try:

@@ -113,15 +113,16 @@ def told(exercise: Exercise, report: dict[str, Any]) -> str:
     for check in by_status.get("skipped", []):
         parts.append(fold(f"{check['id']} ({check['sentence']})", "  skip  "))
     parts.append(summary(by_status))
-    return "\n".join(part for part in parts if part)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(part for part in parts if part))
 
 
 def told_failure(check: dict[str, Any], in_full: bool) -> str:
-    head = fold(f"{check['id']}: {check['fail']}", "\n  FAIL  ", " " * 8)
+    head = fold(f"{check['id']}: {check['fail']}", "  FAIL  ", " " * 8)
     if not in_full:
         return head
-    sentence = f"{clean(check['sentence'])}  ({check['outcome']})"
-    return f"{head}\n\n{fold(sentence)}\n\n{retold(check['story'], MOST_STEPS)}\n"
+    sentence = fold(f"{clean(check['sentence'])}  ({check['outcome']})")
+    story = retold(check["story"], MOST_STEPS)
+    return "\n\n".join(part for part in (head, sentence, story) if part) + "\n"
 
 
 def told_mistakes(exercise: Exercise, report: dict[str, Any]) -> str:

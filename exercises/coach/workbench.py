@@ -140,18 +140,20 @@ class Bench:
         if missing:
             return Outcome(check.id, "skipped", 0, f"needs {', '.join(missing)}", "")
         program = self.build(exercise, file, check.build)
-        command = [*self.command(exercise, check, program), "--json"]
+        command = self.command(exercise, check, program)
         patience = {"NETSTEPS_PATIENCE": "3"} if check.build != "plain" else {}
         code, out, err = self.run(command, 3 * exercise.seconds + 20, **patience)
         try:
             said = json.loads(out.splitlines()[-1])
         except (ValueError, IndexError):
-            return Outcome(check.id, "harness", 0, err.strip() or f"no verdict, exit {code}", "")
+            words = (err.strip() or f"no verdict, exit code {code}").splitlines()[-1]
+            return Outcome(check.id, "harness", 0, words, "")
         return Outcome(**said)  # its keys are ours
 
     def command(self, exercise: Exercise, check: Check, program: Path) -> list[str]:
         return [
             str(self.judges / exercise.target),
+            "--json",
             f"--check={check.id}",
             f"--seconds={exercise.seconds * (3 if check.build != 'plain' else 1):g}",
             f"--programs={self.judges / 'lessons' / exercise.lesson}",

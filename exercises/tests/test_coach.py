@@ -1,0 +1,318 @@
+"""What a learner may expect of the coach, and an author of the gates, tried on a small tree with one
+exercise. It is a page of answers, and these are verdicts: the judge, a script, reads them aloud."""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = shutil.which("python3", path=os.defpath) or sys.executable  # one that every user may run
+PATIENCE = 60 * float(os.environ.get("NETSTEPS_PATIENCE") or 1)
+
+BUILD = """project('small')
+subdir('exercises')
+"""
+EXERCISES = """custom_target('01-sample',
+  command: ['cp', '@INPUT@', '@OUTPUT@'],
+  input: 'judge.py',
+  output: '01-sample',
+)
+"""
+JUDGE = """#!/bin/sh
+for word; do
+  case $word in
+    --list) printf 'first\\nsecond\\nthird\\n'; exit ;;
+    --check=*) check=${word#--check=} ;;
+  esac
+done
+code=pass
+case $word in
+  *.txt) while read -r name verdict; do [ "$name" = "$check" ] && code=$verdict; done <"$word" ;;
+esac
+if [ "$code" = sometimes ]; then
+  code=pass
+  rm "${word%/*}/now" && code=reset
+fi
+said='caller B waited for \\\\u001b[31m red'
+story="$said  ($code)\\\\n\\\\n  t=0.001  [caller B]  connects\\\\n"
+[ "$code" = pass ] && story=
+printf '{"check": "%s", "outcome": "%s", "seconds": 0.1, ' "$check" "$code"
+printf '"sentence": "%s", "story": "%s"}\\n' "$said" "$story"
+"""
+README = """# 01/sample
+
+- `first`: the first thing is done,
+  and done well.
+- `second`: the second thing is done.
+- `third`: the third thing is done.
+"""
+TOML = """
+title = "A sample"
+kind = "predict"
+minutes = 5
+[starter]
+first = "eof:early"
+[[check]]
+id = "first"
+fail = "the first thing was not done"
+hints = ["Have you thought of it?", "Have you thought of it again?"]
+[[check]]
+id = "second"
+fail = "the second thing was not done, and this sentence is so long that it needs two lines"
+hints = ["And of the second?"]
+needs = ["first"]
+[[check]]
+id = "third"
+fail = "the third thing was not done"
+hints = ["And of the third?"]
+[[mistake]]
+id = "forgot the first"
+edit = [{ find = "first pass", replace = "first eof:early" }]
+expect = { first = "eof:early|reset" }
+ask = "What comes before the second?"
+[[mistake]]
+id = "forgot both"
+edit = [{ find = "second pass", replace = "second reset\\nthird reset" }]
+expect = { second = "reset", third = "reset" }
+ask = "What is left to do?"
+"""
+SOLUTION = "first pass\nsecond pass\n"
+
+
+def verdicts(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+class CoachTest(unittest.TestCase):
+    """The tree is in a folder whose name has a space."""
+
+    tree: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="a coach ")
+        cls.addClassCleanup(folder.cleanup)
+        cls.tree = Path(folder.name).resolve() / "net steps"
+        for part in ("docs/lab", "exercises/coach"):
+            shutil.copytree(ROOT / part, cls.tree / part)
+        shutil.copy(ROOT / "lab", cls.tree)
+
+    def setUp(self) -> None:
+        """All as it was handed out, and nothing remembered."""
+        for part in (".git", ".lab/exercises", "exercises/01-blocking-socket", "solutions"):
+            shutil.rmtree(self.tree / part, ignore_errors=True)
+        self.write("meson.build", BUILD)
+        self.write("exercises/meson.build", EXERCISES)
+        self.write("exercises/judge.py", JUDGE).chmod(0o755)
+        self.write(
+            "lessons/01-blocking-socket/1_server.cpp", "// 01 blocking socket, step 1: it.\n"
+        )
+        sample = "01-blocking-socket/sample"
+        self.sample = self.write(f"exercises/{sample}/exercise.toml", TOML).parent
+        self.write(f"exercises/{sample}/README.md", README)
+        self.file = self.write(f"exercises/{sample}/answers.txt", verdicts("first eof:early"))
+        self.solution = self.write(f"solutions/{sample}/answers.txt", SOLUTION)
+        self.write(f"solutions/{sample}/README.md", "Because.\n")
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def lab(self, *words: str, code: int = 0) -> str:
+        """What lab says; no line of it is wider than the terminal."""
+        done = subprocess.run(
+            [PYTHON, str(self.tree / "lab"), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env=dict(os.environ, COLUMNS="80", NINJA_STATUS="", GIT_CEILING_DIRECTORIES="/"),
+        )
+        said = done.stdout + done.stderr
+        self.assertEqual(done.returncode, code, said)
+        self.assertNotIn("Traceback", said)
+        return said
+
+    def check(self, *lines: str, code: int = 1) -> str:
+        self.file.write_text(verdicts(*lines))
+        return self.lab("check", code=code)
+
+    def test_a_learner_s_way_from_the_list_to_the_solution(self) -> None:
+        self.assertIn("01/sample", self.lab("list"))
+        said = self.lab("check", "01/sample", code=1)
+        for line in said.splitlines():
+            self.assertLessEqual(len(line), 80)
+        self.assertIn("FAIL  first: the first thing was not done", said)
+        self.assertIn("skip  second (needs first)", said)
+        self.assertIn("ok    third", said)
+        self.assertIn("a known mistake: forgot the first", said)
+        self.assertIn("?[31m red", said)  # what a program prints is no command to the terminal
+        self.assertRegex(said, r"Next: +\./lab hint .* \./lab replay first\n$")
+
+        self.assertIn("hint 1 of 2\n\n    Have you thought of it?", self.lab("hint"))
+        last = self.lab("hint")
+        self.assertIn("hint 2 of 2\n\n    Have you thought of it again?", last)
+        self.assertIn("--spoil", last)
+        self.assertIn("the first thing is done, and done well.", self.lab("why", "first"))
+        self.assertIn("is not solved yet", self.lab("solution", code=1))
+
+        said = self.check(code=0)
+        self.assertIn("3 ok. Well done.", said)
+        self.assertIn("01-blocking-socket/sample/README.md", self.lab("solution"))
+        self.assertIn("solved  01/sample            2 tries, 2 hints", self.lab("progress"))
+
+    def test_what_matches_no_mistake_gets_no_diagnosis(self) -> None:
+        for lines in (["first crash:SIGPIPE"], ["third reset"], ["first reset", "third reset"]):
+            said = self.check(*lines)
+            self.assertIn("FAIL", said)
+            self.assertNotIn("known mistake", said)
+        self.assertIn("forgot the first", self.check("first reset"))
+        self.assertIn("forgot both", self.check("second reset", "third reset"))
+
+    def test_exit_codes(self) -> None:
+        self.assertIn("could not decide", self.check("first harness", code=4))
+        self.lab("check", "02/no-such", code=2)
+        self.lab("check", "--only", "no_such", code=2)
+        self.file.unlink()
+        self.assertIn("./lab reset", self.lab("check", code=2))
+
+    def test_what_does_not_build_is_shown_as_the_learner_would_name_it(self) -> None:
+        (self.sample / "exercise.toml").write_text(TOML.replace('"predict"', '"fix"'))
+        program = self.sample / "server.cpp"
+        program.write_text("int main() { return nothing; }\n")
+        said = self.lab("check", code=3)
+        self.assertIn("exercises/01-blocking-socket/sample/server.cpp:1:21: error", said)
+        self.assertIn("did not build", self.lab("why", code=2))
+        program.write_text("int main() {}\n")
+        self.assertIn("3 ok", self.lab("check"))
+
+    def test_a_check_that_passes_only_sometimes_is_flaky(self) -> None:
+        self.file.write_text("first sometimes\n")
+        self.write("exercises/01-blocking-socket/sample/now", "")
+        self.assertIn("Not always: first", self.lab("check", "--repeat", "2", code=5))
+
+    def test_the_verdict_as_data(self) -> None:
+        self.lab("check", "--json", str(self.tree / "report.json"), code=1)
+        said = json.loads((self.tree / "report.json").read_text())
+        self.assertEqual(said["recognised"], ["forgot the first"])
+        statuses = {check["id"]: (check["status"], check["outcome"]) for check in said["checks"]}
+        self.assertEqual(statuses["first"], ("fail", "eof:early"))
+        self.assertEqual(statuses["second"], ("skipped", "skipped"))
+
+        report = self.tree / "report.xml"
+        self.lab("check", "--junit", str(report), code=1)
+        suite = ElementTree.parse(report).find("testsuite")
+        assert suite is not None
+        counts = [suite.get(word) for word in ("name", "tests", "failures", "errors", "skipped")]
+        self.assertEqual(counts, ["01/sample", "3", "1", "0", "1"])
+        failure = suite.find("testcase[@name='first']/failure")
+        assert failure is not None
+        self.assertEqual(failure.get("type"), "eof:early")
+
+    def test_another_file_is_judged_and_not_written_down(self) -> None:
+        self.lab("check", code=1)
+        self.lab("check", "--file", str(self.solution))
+        self.assertIn("begun", self.lab("progress"))
+
+    def test_reset_keeps_what_was_written(self) -> None:
+        as_it_was = self.file.read_text()
+        self.lab("check", code=1)
+        self.check("third reset")
+        mine = self.file.read_text()
+        said = self.lab("reset")
+        self.assertEqual(self.file.read_text(), as_it_was)
+        kept = re.search(r"\.lab/\S+answers\.txt", said)
+        assert kept
+        self.assertEqual((self.tree / kept[0]).read_text(), mine)
+        self.assertIn("is as it was handed out", self.lab("reset"))
+
+    def test_reset_takes_what_version_control_has(self) -> None:
+        git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-C", str(self.tree)]
+        for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+            subprocess.run([*git, *words], check=True, timeout=PATIENCE)
+        as_it_was = self.file.read_text()
+        self.file.write_text("mine")  # before the coach has ever seen the file
+        self.lab("reset", "01/sample")
+        self.assertEqual(self.file.read_text(), as_it_was)
+
+    def test_watch_checks_what_is_saved_and_listens_to_keys(self) -> None:
+        self.lab("check", code=1)
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(PYTHON, [PYTHON, str(self.tree / "lab"), "watch", "sample"])
+        self.addCleanup(os.close, terminal)
+        self.read_until(terminal, "1 failed")
+        os.write(terminal, b"h")
+        self.read_until(terminal, "Have you thought of it?")
+        self.file.write_text(SOLUTION)
+        self.read_until(terminal, "3 ok. Well done.")
+        os.write(terminal, b"q")
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+    def read_until(self, terminal: int, words: str) -> None:
+        said = b""
+        deadline = time.monotonic() + PATIENCE
+        while words.encode() not in said:
+            ready = select.select([terminal], [], [], deadline - time.monotonic())[0]
+            self.assertTrue(ready, said.decode(errors="replace"))
+            said += os.read(terminal, 65536)
+
+    # Authors.
+
+    def verify(self, code: int) -> str:
+        return self.lab("author", "verify", code=code)
+
+    def test_what_is_right_is_found_right_and_remembered(self) -> None:
+        self.assertIn("All as declared.", self.verify(0))
+        self.assertIn("is as it was when it was found right", self.verify(0))
+
+    def test_every_gate_closes(self) -> None:
+        toml = self.sample / "exercise.toml"
+        broken = {
+            'first = "eof:early|reset"': ('first = "crash:SIGPIPE"', "as declared in 0 of 1 runs"),
+            'expect = { second = "reset", third': ("expect = { third", "second: no mistake fails"),
+            'find = "first pass"': ('find = "no such words"', "want once"),
+            '["And of the second?"]': ("[]", "second: needs a hint"),
+            'needs = ["first"]': ('needs = ["third"]', "needs what does not stand before it"),
+            'ask = "What is left to do?"': ('ask = "Do it."', "is no question"),
+            '[starter]\nfirst = "eof:early"': ("[starter]", "FAULT the starter"),
+            'id = "third"': ('id = "fourth"', "checks.cpp has first, second, third"),
+            'kind = "predict"': (
+                'kind = "complete"\nfile = "answers.txt"',
+                "has 1 correct design",
+            ),
+        }
+        for text, (instead, words) in broken.items():
+            with self.subTest(words):
+                self.assertEqual(TOML.count(text), 1, text)
+                toml.write_text(TOML.replace(text, instead))
+                self.assertIn(words, self.verify(1))
+        toml.write_text(TOML + "\nthis = 1\n")
+        self.assertIn("which means nothing here", self.verify(1))
+        toml.write_text(TOML)
+        (self.sample / "README.md").write_text(README.replace("`third`", "`sixth`"))
+        said = self.verify(1)
+        self.assertIn("README.md promises sixth, which no check demands", said)
+        self.assertIn("third: README.md has no line", said)
+
+    def test_a_wrong_solution_is_found_out(self) -> None:
+        self.write("solutions/01-blocking-socket/sample/other.txt", verdicts("third reset"))
+        said = self.verify(1)
+        self.assertIn("design other: as declared in 0 of 1 runs", said)
+        self.assertIn("Seen: third = reset", said)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -43,7 +43,7 @@ if [ "$code" = sometimes ]; then
   code=pass
   rm "${word%/*}/now" && code=reset
 fi
-said='caller B waited for \\\\u001b[31m red'
+said='caller B waited for \\u001b[31m red'
 story="$said  ($code)\\\\n\\\\n  t=0.001  [caller B]  connects\\\\n"
 [ "$code" = pass ] && story=
 printf '{"check": "%s", "outcome": "%s", "seconds": 0.1, ' "$check" "$code"

@@ -36,7 +36,7 @@ struct ServerOptions {
     std::string folder = {};                   // to work in
     std::map<int, rlim_t> limits = {};         // {{RLIMIT_NOFILE, 64}}: soft limits
     std::size_t most_output = std::numeric_limits<std::size_t>::max(); // more is a failure
-    std::vector<int> closed = {};              // of 0, 1, 2: those it starts without
+    std::vector<int> closed = {}; // of 0, 1, 2: those it starts without
     Ready ready = Ready::says_so;
     Seconds within = std::chrono::seconds(5);
 };

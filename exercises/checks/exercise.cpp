@@ -80,11 +80,9 @@ Guess::Guess(const std::string& question, std::initializer_list<std::string> cho
     if (std::find(choices.begin(), choices.end(), answer_) != choices.end()) return;
     std::string known;
     for (const std::string& choice : choices)
-        known += (known.empty() ? "" : " or ") + choice;
+        known += (known.empty() ? "" : ", or ") + choice;
     give_up(Outcome::unanswered,
-            answer_.empty()
-                ? "nothing stands behind \"" + question + ":\" yet: " + known
-                : "\"" + answer_ + "\" is no answer to \"" + question + "\": write " + known);
+            answer_.empty() ? known + '?' : '"' + answer_ + "\" is no answer; write " + known);
 }
 
 void Guess::meets(const std::string& seen, Server& server) const {

@@ -122,9 +122,12 @@ def answer(exercise: Exercise, result: dict[str, Any], whole: bool = True) -> st
         text += (
             f"\nNot always: {', '.join(result['flaky'])} passed in some runs and failed in others."
         )
-    failed = [check["id"] for check in result["checks"] if check["status"] == "fail"]
+    failed = [check for check in result["checks"] if check["status"] == "fail"]
+    shown = [check["id"] for check in failed if check["outcome"] != "unanswered"]
+    if shown:
+        return f"{text}\n" + following("./lab hint", "./lab why", f"./lab replay {shown[0]}")
     if failed:
-        return f"{text}\n" + following("./lab hint", "./lab why", f"./lab replay {failed[0]}")
+        return f"{text}\n" + following(f"edit {work(exercise)}", "./lab check", "./lab hint")
     if result["status"] == "inconclusive":
         return f"{text}\n{following('./lab check')}"
     if not whole:
@@ -183,7 +186,7 @@ def failing(exercise: Exercise, said: str = "") -> dict[str, Any]:
         failed = [check for check in failed if check["id"] == name]
     if not failed:
         raise Stop(f"{said or exercise.id} did not fail when it was last checked: ./lab check", 2)
-    return failed[0]
+    return min(failed, key=lambda check: check["outcome"] == "unanswered")
 
 
 def hint(args: argparse.Namespace) -> int:
@@ -210,7 +213,8 @@ def why(args: argparse.Namespace) -> int:
     print(fold(f"{exercise.id}  {found['id']}: {found['fail']}", "", "  "))
     print(f"\n{fold(clean(found['sentence']) + '  (' + found['outcome'] + ')', '  ')}\n")
     print(retold(found["story"]) + "\n")
-    print(fold(f"A solution does this: {found['promise']}.", "  ") + "\n")
+    asked = "You are asked" if exercise.kind == "predict" else "A solution does this"
+    print(fold(f"{asked}: {found['promise']}.", "  ") + "\n")
     print(following(f"./lab replay {found['id']}", "./lab hint", f"edit {work(exercise)}"))
     return 0
 

@@ -81,7 +81,7 @@ def retold_line(line: str, step: re.Match[str] | None) -> str:
     if len(line) + 2 <= width() and (step or not line.startswith(MARGIN)):
         return f"  {line}" if line.strip() else ""
     if step:
-        start = f"{MARGIN}{step[1]}  {step[2]:<10} "
+        start = f"{MARGIN}{step[1]}  {step[2]:<10}  "
         return fold(re.sub(r" {2,}", "  ", step[3]), start, " " * len(start))
     if re.match(r"    [^ |]", line):  # a sentence
         return fold(line.strip(), MARGIN + "  ")
@@ -99,10 +99,14 @@ def told(exercise: Exercise, report: dict[str, Any]) -> str:
     for check in report["checks"]:
         by_status.setdefault(check["status"], []).append(check)
     parts.append(names("ok", (check["id"] for check in by_status.get("pass", []))))
-    for number, check in enumerate(by_status.get("fail", [])):
+    failed = by_status.get("fail", [])
+    for number, check in enumerate(one for one in failed if one["outcome"] != "unanswered"):
         parts.append(told_failure(check, in_full=number == 0))
         if number == 0:
             parts.append(told_mistakes(exercise, report))
+    for check in failed:
+        if check["outcome"] == "unanswered":
+            parts.append(fold(f"{check['id']}: {check['sentence']}", "  open  ", " " * 8))
     for check in by_status.get("inconclusive", []):
         parts.append(
             fold(

@@ -21,7 +21,7 @@ HABITS = {
     "hangs": ("hello", "timeout:none", "S pause"),
     "spins": ("hello", "timeout:none", "a busy loop"),
     "never_listens": ("hello", "no_listen", "no listening socket"),
-    "goes_into_the_background": ("hello", "exited", "exits with status 0"),
+    "goes_into_the_background": ("hello", "exited|exited_early", "exits with status 0"),
     "ignores_sigterm": ("stops", "ignores_sigterm", "still runs after 2.0 s"),
     "forks_without_end": ("hello", "limit:processes", "processes without end"),
     "forks_in_sessions": ("hello", "limit:processes", "processes without end"),
@@ -72,7 +72,7 @@ class GuardTest(unittest.TestCase):
         for habit, (check, code, words) in HABITS.items():
             with self.subTest(habit):
                 said = self.judge(habit, check)
-                self.assertEqual(said["outcome"], code, said)
+                self.assertIn(said["outcome"], code.split("|"), said)
                 self.assertIn(words, " ".join(f"{said['sentence']} {said['story']}".split()))
 
     def test_a_broken_assertion_is_a_wrong_answer(self) -> None:

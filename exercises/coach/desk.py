@@ -186,7 +186,8 @@ def failing(exercise: Exercise, said: str = "") -> dict[str, Any]:
         failed = [check for check in failed if check["id"] == name]
     if not failed:
         raise Stop(f"{said or exercise.id} did not fail when it was last checked: ./lab check", 2)
-    return min(failed, key=lambda check: check["outcome"] == "unanswered")
+    wrong = [check for check in failed if check["outcome"] != "unanswered"]
+    return (wrong or failed)[0]
 
 
 def hint(args: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <fstream>
 #include <stdexcept>
 #include <thread>
@@ -66,6 +67,17 @@ void wait_until_asleep(const Server& server) {
         if (std::all_of(threads.begin(), threads.end(), sleeps)) return;
         std::this_thread::sleep_for(std::chrono::milliseconds(1)); // between two looks
     }
+}
+
+void expect_rest(Server& server) {
+    const auto began = Clock::now();
+    const Seconds before = server.eager_time();
+    std::this_thread::sleep_for(std::chrono::milliseconds(400)); // over which it is measured
+    const double share = (server.eager_time() - before) / (Clock::now() - began);
+    if (share < 0.4) return;
+    server.fail(Outcome::cpu_spin, "the server has nothing to do, and wants " +
+                                       std::to_string(std::lround(share * 100)) +
+                                       " % of a processor for it");
 }
 
 std::size_t unread_bytes(const Server& server, const Caller& caller) {

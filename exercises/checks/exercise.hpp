@@ -34,6 +34,10 @@ Server start_program(const std::vector<std::string>& arguments = {});
 // most. Then all that it was going to do by itself is done, and a signal finds it asleep.
 void wait_until_asleep(const Server& server);
 
+// Looks at the server for a moment in which it has nothing to do. Throws Unexpected, `cpu_spin`, where
+// it works all the same.
+void expect_rest(Server& server);
+
 // So many bytes of this caller the server has not read yet: they lie in the kernel.
 std::size_t unread_bytes(const Server& server, const Caller& caller);
 

@@ -25,15 +25,15 @@ std::string repeated(int times, const std::string& text) {
     return all;
 }
 
-// Each answer is more than the kernel takes for one connection.
-const std::string question = "8000000\n7000000\n";
+// The first answer is more than the kernel takes for one connection.
+const std::string question = "8000000\n100000\n";
 
 std::string answer() {
-    return book().substr(0, 8'000'000) + '\n' + book().substr(0, 7'000'000) + '\n';
+    return book().substr(0, 8'000'000) + '\n' + book().substr(0, 100'000) + '\n';
 }
 
 Caller slow(Server& server, const std::string& name) {
-    return server.call(name, {.receive_buffer = 65'536});
+    return server.call(name, {.receive_buffer = 262'144});
 }
 
 // They have asked for more than the kernel takes, and the server has begun to answer.

@@ -225,7 +225,7 @@ private:
 
     // Kills and reaps until nobody is left. A whole process group dies at one blow, so a program
     // that forks faster than we look does not outrun us.
-    void end_all(bool spare_the_check) {
+    void end_all(bool spare_the_check) const {
         const Deadline deadline(std::chrono::seconds(10));
         if (!spare_the_check) ::kill(check_, SIGKILL);
         while (!deadline.passed()) {
@@ -296,7 +296,7 @@ Verdict run_guarded(const std::string& check) {
     for (const int number : {SIGTERM, SIGINT, SIGHUP})
         std::signal(number, ask_to_stop);
     ::prctl(PR_SET_CHILD_SUBREAPER, 1); // whoever forks twice to get away comes to us
-    const Verdict verdict = Guard(check).verdict();
+    Verdict verdict = Guard(check).verdict();
     if (stop_asked != 0) ::_exit(128 + stop_asked);
     return verdict;
 }

@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <iostream>
 #include <sstream>
@@ -44,15 +45,15 @@ inline constexpr std::array<option, 7> known_options{{
     {nullptr, 0, nullptr, 0},
 }};
 
-// An option that one lesson's server has beside those: its values, and the one that it has if nothing
-// else is said.
+// An option that one lesson's server has beside those: its values (none: any text will do), and the one
+// that it has if nothing else is said.
 struct OwnOption {
     const char* name;
     std::string usage;
     std::vector<std::string> values;
     std::string value;
 };
-inline std::string own_usage; // of that option, behind the others'
+inline std::string own_usage; // of those options, behind the others'
 
 // Ends the program as a wrong command line does: what would be right, status 2.
 [[noreturn]] inline void refuse(const char* program) {
@@ -86,17 +87,23 @@ Number number_from(const char* program, const char* name, std::string_view text,
     return number;
 }
 
-inline std::vector<option> options_with(const OwnOption* own) {
-    std::vector<option> known(known_options.begin(), known_options.end());
-    if (own != nullptr) {
-        known.insert(known.begin(), {own->name, required_argument, nullptr, 'o'});
-        own_usage = own->usage;
+// The values of own options stand behind all letters.
+constexpr int first_own = 256;
+
+inline std::vector<option> options_with(const std::vector<OwnOption*>& own) {
+    std::vector<option> known;
+    for (const OwnOption* option : own) {
+        const int value = first_own + static_cast<int>(known.size());
+        known.push_back({option->name, required_argument, nullptr, value});
+        own_usage += option->usage;
     }
+    known.insert(known.end(), known_options.begin(), known_options.end());
     return known;
 }
 
 inline std::string own_value(const char* program, const OwnOption& own, const std::string& value) {
-    if (std::ranges::find(own.values, value) != own.values.end()) return value;
+    if (own.values.empty() || std::ranges::find(own.values, value) != own.values.end())
+        return value;
     std::string values;
     for (const std::string& possible : own.values)
         values += (values.empty() ? "" : ", ") + possible;
@@ -106,12 +113,13 @@ inline std::string own_value(const char* program, const OwnOption& own, const st
 
 // Reads the command line. Ends the program itself for --help (status 0; 1 where the text cannot be
 // written) and for a wrong option.
-inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
+inline Options options_from(int argc, char** argv, const std::vector<OwnOption*>& own = {}) {
     const char* program = argv[0];
     Options options;
     const auto known = options_with(own);
     while (true) {
-        switch (getopt_long(argc, argv, "", known.data(), nullptr)) {
+        const int letter = getopt_long(argc, argv, "", known.data(), nullptr);
+        switch (letter) {
         case 'p':
             options.port = number_from<in_port_t>(program, "port", optarg, 0, 65535);
             break;
@@ -130,9 +138,6 @@ inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
         case 'm':
             options.max_clients = number_from<int>(program, "max-clients", optarg, 0, 1'000'000);
             break;
-        case 'o':
-            own->value = own_value(program, *own, optarg);
-            break;
         case 'H':
             std::cout << "usage: " << program << " [options]\n" << usage << own_usage << std::flush;
             std::exit(std::cout ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -140,7 +145,9 @@ inline Options options_from(int argc, char** argv, OwnOption* own = nullptr) {
             if (optind == argc) return options;
             refuse(program, "takes options only, not \"" + std::string(argv[optind]) + '"');
         default:
-            refuse(program); // getopt_long has said what is wrong.
+            if (letter < first_own) refuse(program); // getopt_long has said what is wrong.
+            OwnOption& option = *own[static_cast<std::size_t>(letter - first_own)];
+            option.value = own_value(program, option, optarg);
         }
     }
 }

@@ -59,7 +59,7 @@ int main(int argc, char** argv) try {
         "  --poller NAME            who asks the kernel: select, poll, or epoll, the default\n",
         {"select", "poll", "epoll"},
         "epoll"};
-    const Options options = options_from(argc, argv, &poller);
+    const Options options = options_from(argc, argv, {&poller});
     EventLoop loop(make_poller(poller.value));
     House house(loop, options.max_clients, options.idle_timeout);
     Talk talk(house);

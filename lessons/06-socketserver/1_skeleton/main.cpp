@@ -8,7 +8,7 @@
 //          come, until another thread calls shutdown().
 // Was      In lessons 01 to 04 each server had its loop for itself, and there were four of them.
 // Broken   shutdown() has to wait until the loop looks up: half a second. Step 9.
-// New      address.hpp, base_server.hpp, incoming.hpp, readiness.hpp
+// New      address.hpp, base_server.hpp, incoming.hpp, readiness.hpp, shift.hpp
 
 #include "base_server.hpp"
 #include "check.hpp"

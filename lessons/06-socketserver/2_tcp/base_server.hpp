@@ -5,10 +5,10 @@
 #include "incoming.hpp"
 #include "log.hpp"
 #include "readiness.hpp"
+#include "shift.hpp"
 
 #include <poll.h>
 
-#include <atomic>
 #include <exception>
 #include <optional>
 #include <system_error>
@@ -31,23 +31,24 @@ public:
     // somebody else's select().
     virtual int fileno() const = 0;
 
-    // Handles one request after another, until somebody calls shutdown(). It looks up for that after
-    // each request, or after so many seconds without one. Ignores `timeout`.
+    // Handles one request after another, until somebody calls shutdown(). Looks up for that, and
+    // calls service_actions(), after each request and after so many seconds without one. Ignores
+    // `timeout`.
     void serve_forever(Seconds poll_interval = Seconds(0.5)) {
-        const Serving serving(*this);
-        while (!shutdown_request_) {
+        const Shift::OnDuty on_duty(shift_);
+        while (!shift_.is_to_end()) {
             const bool ready = wait_for_request(poll_interval);
-            if (shutdown_request_) break;
+            if (shift_.is_to_end()) break;
             if (ready) handle_request_noblock();
             service_actions();
         }
     }
 
-    // Ends serve_forever(), and waits until it has returned. So call it from another thread: who
-    // serves would wait for themselves.
+    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one returns
+    // at once. Call it from another thread: who serves would wait for themselves.
     void shutdown() {
-        shutdown_request_ = true;
-        is_serving_.wait(true);
+        shift_.ask_to_end();
+        shift_.wait_for_end();
     }
 
     // Waits for one request, `timeout` at most, and handles it.
@@ -84,31 +85,15 @@ protected:
     virtual void close_request(Incoming& /*request*/) {}
 
     // The work has thrown. This request is over, the server goes on.
-    virtual void handle_error(const Incoming& /*request*/, const Address& client_address,
+    virtual void handle_error(const Incoming& /*request*/, const Address& /*client_address*/,
                               const std::exception& error) {
-        log_line("lost a caller, ", client_address.text(), ": ", error.what());
+        log_line("lost a caller: ", error.what());
     }
 
     virtual void handle_timeout() {}  // handle_request() has waited in vain.
     virtual void service_actions() {} // serve_forever() has made one turn.
 
 private:
-    // While it lives, somebody is in serve_forever(). Its end is the end, by whatever way.
-    class Serving {
-    public:
-        explicit Serving(BaseServer& server) : server_(server) { server_.is_serving_ = true; }
-        Serving(const Serving&) = delete;
-        Serving& operator=(const Serving&) = delete;
-        ~Serving() {
-            server_.shutdown_request_ = false;
-            server_.is_serving_ = false;
-            server_.is_serving_.notify_all();
-        }
-
-    private:
-        BaseServer& server_;
-    };
-
     bool wait_for_request(Seconds time) const { return is_ready(fileno(), POLLIN, time); }
 
     // It is there, so nothing here waits for it; but who has come may be gone again.
@@ -133,6 +118,5 @@ private:
         return std::nullopt;
     }
 
-    std::atomic<bool> shutdown_request_ = false;
-    std::atomic<bool> is_serving_ = false;
+    Shift shift_;
 };

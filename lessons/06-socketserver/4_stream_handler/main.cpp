@@ -6,7 +6,7 @@
 // See      Say some lines, and `exit`. Say nothing for ten seconds, and you are hung up on.
 // Was      In step 3 a line that came in two pieces was two lines, and a silent caller stayed for ever.
 // Broken   While one caller is on the line, all others wait. Step 7.
-// New      socket_file.hpp, stream_request_handler.hpp
+// New      line_size.hpp, patience.hpp, socket_file.hpp, stream_request_handler.hpp
 
 #include "log.hpp"
 #include "open.hpp"

@@ -4,105 +4,87 @@
 #include "byte_queue.hpp"
 #include "check.hpp"
 #include "fd.hpp"
-#include "readiness.hpp"
+#include "line_size.hpp"
+#include "patience.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
-// The time that a function has, all its system calls together.
-class TimeLimit {
-public:
-    explicit TimeLimit(std::optional<Seconds> time) {
-        if (time) end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(*time);
-    }
-
-    // Makes a call that does not wait (MSG_DONTWAIT), again and again until it has done something;
-    // between two of them we sleep until the socket is ready. Throws std::system_error, whose code
-    // is std::errc::timed_out where the time is over.
-    size_t patiently(const char* name, const Fd& socket, short event, auto call) const {
-        while (true) {
-            const ssize_t count = call();
-            if (count != -1) return static_cast<size_t>(count);
-            if (errno != EINTR && errno != EAGAIN) check(-1, name);
-            if (errno == EAGAIN && !is_ready(socket.number(), event, left()) &&
-                left() <= Seconds(0))
-                throw std::system_error(make_error_code(std::errc::timed_out), name);
-        }
-    }
-
-private:
-    Seconds left() const { return end_ ? Seconds(*end_ - Clock::now()) : Seconds(3600); }
-
-    std::optional<Clock::time_point> end_;
-};
+// Both sleep in poll() and nowhere else, as recv() and send() have no good way to say how long. A call
+// between two sleeps does not wait (MSG_DONTWAIT): it brings some bytes, or says EAGAIN.
 
 // Python's rfile. All its functions throw std::system_error.
 class SocketReader {
 public:
     static constexpr std::size_t any = std::string::npos;
 
-    explicit SocketReader(const Fd& socket) : socket_(socket) {}
+    SocketReader(const Fd& socket, Patience& patience) : socket_(socket), patience_(patience) {}
 
-    std::optional<Seconds> timeout;  // for one call of a function; nothing: for ever
-    std::size_t buffer_size = 8'192; // what we ask the kernel for
+    std::size_t buffer_size = 8'192; // so much is read ahead
 
     // The next line with its newline; at the end of the stream what there is, and then nothing. Not
     // more than `limit` bytes: without a limit the caller says how much memory we need.
     std::string readline(std::size_t limit = any) {
-        const TimeLimit time(timeout);
+        const auto end = patience_.end();
         std::size_t seen = 0;
-        while (kept_.front().find('\n', seen) == any && kept_.size() < limit) {
+        while (kept_.size() < limit && kept_.front().find('\n', seen) == any) {
             seen = kept_.size();
-            if (!hear(time)) return take(limit);
+            if (!hear(end)) break;
         }
-        return take(std::min(limit, kept_.front().find('\n') + 1));
+        return take(line_size(kept_.front(), limit));
     }
 
     // So many bytes; fewer only at the end of the stream.
     std::string read(std::size_t count = any) {
-        const TimeLimit time(timeout);
-        while (kept_.size() < count && hear(time)) {
+        const auto end = patience_.end();
+        while (kept_.size() < count && hear(end)) {
         }
+        return take(count);
+    }
+
+    // What is there, so many bytes at most. Waits for the first one; nothing is the end of the stream.
+    std::string read1(std::size_t count) {
+        if (kept_.empty()) hear(patience_.end());
         return take(count);
     }
 
 private:
     // More bytes from the kernel; false: there are no more.
-    bool hear(const TimeLimit& time) {
+    bool hear(std::optional<Clock::time_point> end) {
         std::string piece(std::max<std::size_t>(buffer_size, 1), '\0');
-        const auto count = time.patiently("recv", socket_, POLLIN, [&] {
-            return ::recv(socket_.number(), piece.data(), piece.size(), MSG_DONTWAIT);
-        });
-        kept_.push(std::string_view(piece).substr(0, count));
-        return count > 0;
+        while (true) {
+            patience_.wait("recv", socket_.number(), POLLIN, end);
+            const auto count = ::recv(socket_.number(), piece.data(), piece.size(), MSG_DONTWAIT);
+            if (count == -1 && (errno == EINTR || errno == EAGAIN)) continue;
+            kept_.push({piece.data(), static_cast<std::size_t>(check(count, "recv"))});
+            return count > 0;
+        }
     }
 
     std::string take(std::size_t count) {
-        const std::string taken(kept_.front().substr(0, count));
+        std::string taken(kept_.front().substr(0, count));
         kept_.pop(taken.size());
         return taken;
     }
 
     const Fd& socket_;
+    Patience& patience_;
     ByteQueue kept_; // heard, and not asked for yet
 };
 
 // Python's wfile. All its functions throw std::system_error.
 class SocketWriter {
 public:
-    explicit SocketWriter(const Fd& socket) : socket_(socket) {}
+    SocketWriter(const Fd& socket, Patience& patience) : socket_(socket), patience_(patience) {}
 
-    std::optional<Seconds> timeout; // for one call of a function; nothing: for ever
-    std::size_t buffer_size = 0;    // so much is collected before it is sent
+    std::size_t buffer_size = 0; // so much is collected before it is sent
 
     void write(std::string_view bytes) {
         if (buffer_size == 0) return send(bytes);
@@ -118,13 +100,16 @@ public:
 private:
     // All of it, however often the kernel takes a part (lesson 01, step 6).
     void send(std::string_view bytes) {
-        const TimeLimit time(timeout);
-        while (!bytes.empty())
-            bytes.remove_prefix(time.patiently("send", socket_, POLLOUT, [&] {
-                return ::send(socket_.number(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-            }));
+        const auto end = patience_.end();
+        while (!bytes.empty()) {
+            patience_.wait("send", socket_.number(), POLLOUT, end);
+            const auto count = ::send(socket_.number(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+            if (count == -1 && (errno == EINTR || errno == EAGAIN)) continue;
+            bytes.remove_prefix(static_cast<std::size_t>(check(count, "send")));
+        }
     }
 
     const Fd& socket_;
+    Patience& patience_;
     std::string kept_; // written, and not sent yet
 };

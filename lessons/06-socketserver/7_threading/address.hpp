@@ -5,8 +5,10 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cstring>
+#include <stdexcept>
 #include <string>
 
 // An address as the kernel writes it, of whatever family; or nobody's.
@@ -20,11 +22,39 @@ public:
         std::memcpy(&storage_, &internet, sizeof internet);
     }
 
+    // A path in the file system. Throws std::invalid_argument where it does not fit: to cut it would
+    // make another path of it.
+    static Address at_path(const std::string& path) {
+        sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
+        if (path.empty() || path.size() >= sizeof local.sun_path)
+            throw std::invalid_argument(
+                "cannot use the path \"" + path + "\": it has " + std::to_string(path.size()) +
+                " bytes, and 1 to " + std::to_string(sizeof local.sun_path - 1) + " are possible");
+        path.copy(static_cast<char*>(local.sun_path), path.size());
+        Address address;
+        std::memcpy(&address.storage_, &local, sizeof local);
+        address.size_ = sizeof local;
+        return address;
+    }
+
     int family() const { return storage_.ss_family; }
     in_port_t port() const { return ntohs(internet().sin_port); }
 
-    // The way to write it in a log: 127.0.0.1:4000.
-    std::string text() const { return family() == AF_INET ? to_text(internet()) : "nobody"; }
+    // Empty for a client that has not bound its socket: it has no name (unix(7)).
+    std::string path() const {
+        sockaddr_un local{};
+        std::memcpy(&local, &storage_, sizeof local);
+        const auto* path = static_cast<const char*>(local.sun_path);
+        return size_ > sizeof local.sun_family
+                   ? std::string(path, strnlen(path, sizeof local.sun_path))
+                   : "";
+    }
+
+    // The way to write it in a log: 127.0.0.1:4000, or a path.
+    std::string text() const {
+        if (family() == AF_INET) return to_text(internet());
+        return path().empty() ? "nobody" : path();
+    }
 
     // For calls that read an address: bind(), sendto().
     const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }

@@ -3,6 +3,7 @@
 
 #include "base_request_handler.hpp"
 #include "check.hpp"
+#include "patience.hpp"
 #include "readiness.hpp"
 #include "socket_file.hpp"
 
@@ -18,17 +19,19 @@ class StreamRequestHandler : public BaseRequestHandler {
 public:
     using BaseRequestHandler::BaseRequestHandler;
 
-    SocketReader rfile{request.socket};
-    SocketWriter wfile{request.socket};
+    // Python's defaults. A derived class changes them in its constructor, or before it calls setup().
+    int rbufsize = -1;              // how much is read ahead; -1: a usual amount
+    int wbufsize = 0;               // how much is collected before it is sent; 0: nothing
+    std::optional<Seconds> timeout; // for each call of rfile and wfile
+
+    // Small pieces leave at once. With wbufsize 0, which makes small ones, each costs a packet.
+    bool disable_nagle_algorithm = false;
+
+    Patience patience;
+    SocketReader rfile{request.socket, patience};
+    SocketWriter wfile{request.socket, patience};
 
 protected:
-    // Python's defaults. A derived class changes them in its constructor, or before it calls setup().
-    int rbufsize = -1;                    // how much is read ahead; -1: a usual amount
-    int wbufsize = 0;                     // how much is collected before it is sent; 0: nothing
-    std::optional<Seconds> timeout;       // for each call of rfile and wfile
-    bool disable_nagle_algorithm = false; // small pieces leave at once; with wbufsize 0, which
-                                          // has made them small, that costs a packet for each
-
     void setup() override {
         if (disable_nagle_algorithm) {
             const int yes = 1;
@@ -37,8 +40,7 @@ protected:
         }
         if (rbufsize >= 0) rfile.buffer_size = static_cast<std::size_t>(rbufsize);
         wfile.buffer_size = wbufsize < 0 ? 8'192 : static_cast<std::size_t>(wbufsize);
-        rfile.timeout = timeout;
-        wfile.timeout = timeout;
+        patience.timeout = timeout;
     }
 
     // What handle() has written and not flushed leaves now; or the caller is lost, and then there is
@@ -47,6 +49,7 @@ protected:
         try {
             wfile.flush();
         } catch (const std::system_error&) {
+            return;
         }
     }
 };

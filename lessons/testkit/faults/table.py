@@ -52,6 +52,8 @@ COLUMNS = {
     "03": Column(one_after_another=False, task_per_caller=True, eagain=SERVE | DROP),
     "04": Column(one_after_another=False, task_per_caller=True, eagain=SERVE | DROP),
     "05": Column(one_after_another=False, task_per_caller=False, eagain=SERVE),
+    "06": Column(one_after_another=False, task_per_caller=True, eagain=SERVE),
+    "06 forking": Column(one_after_another=False, task_per_caller=True, eagain=SERVE),
 }
 
 

@@ -40,9 +40,10 @@ inline void converse(const Fd& caller, Service& service) {
 // Ends our direction, then reads and forgets what the caller still says, until they end too: a
 // close() with bytes unread would be a reset, and could destroy answers on their way. Waits for a
 // second at most. Never throws: the caller may be gone, and then there is nobody to say goodbye to.
-inline void say_goodbye(const Fd& caller) {
+inline void say_goodbye(const Fd& caller,
+                        std::chrono::duration<double> most = std::chrono::seconds(1)) {
     using namespace std::chrono;
-    const auto deadline = steady_clock::now() + 1s;
+    const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(most);
     ::shutdown(caller.number(), SHUT_WR);
     std::array<char, 16384> forgotten; // NOLINT(*-member-init)
     ssize_t count = 1;

@@ -74,7 +74,7 @@ public:
 protected:
     // The stations, in their order. A derived class says what is special about its own.
 
-    // The next request, and whose it is. Throws std::system_error where there is none after all.
+    // The next request, and whose it is. Throws std::system_error where there is none.
     virtual std::pair<Incoming, Address> get_request() = 0;
 
     // False: this one is not handled.
@@ -93,7 +93,7 @@ protected:
         RequestHandlerClass_(request, client_address, *this)->run();
     }
 
-    // The end of a request, whatever has become of it: says goodbye, then closes.
+    // The end of a request: says goodbye, then closes.
     virtual void shutdown_request(Incoming& request) { close_request(request); }
     virtual void close_request(Incoming& /*request*/) {}
 
@@ -105,7 +105,6 @@ protected:
 
     // Is there room for one more? While there is none, requests wait in the kernel's queue.
     virtual bool has_room() const { return true; }
-
     // We are in a new child process: what is the parent's alone is let go.
     virtual void forked() {}
 

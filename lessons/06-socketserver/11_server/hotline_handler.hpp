@@ -60,7 +60,7 @@ protected:
     void finish() override {
         Base::finish();
         if constexpr (is_stream)
-            if (is_said_) say_goodbye(this->request.socket);
+            if (is_said_) say_goodbye(this->request.socket, this->patience.left());
     }
 
 private:

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Check what each step of this lesson says about its headers. A step's folder holds a copy of every
+"""Check what each step of a lesson says about its headers. A step's folder holds a copy of every
 header that it needs, so that it builds alone. A copy is the same as in the step before, unless the
 first comment of main.cpp names the header as `Changed`, or as `New`. So a mistake that is
-corrected in one step is corrected in all of them. Prints what is not so, one sentence a line."""
+corrected in one step is corrected in all of them. Prints what is not so, one sentence a line.
+
+    headers.py lessons/05-event-framework"""
 
 import re
 import sys
@@ -42,6 +44,6 @@ def named(program: Path, mark: str) -> set[str]:
 
 
 if __name__ == "__main__":
-    sentences = list(complaints(Path(__file__).parent))
+    sentences = list(complaints(Path(sys.argv[1])))
     print("\n".join(sentences), end="\n" if sentences else "")
     sys.exit(1 if sentences else 0)

@@ -77,9 +77,12 @@ class Parser(argparse.ArgumentParser):
         say(self.format_help())
 
 
-def parse_options(description: str) -> argparse.Namespace:
+def parse_options(
+    description: str, own_options: Callable[[argparse.ArgumentParser], None] = lambda _: None
+) -> argparse.Namespace:
     """Reads the command line; ends the program for --help and for wrong options (status 2)."""
     parser = Parser(description=description)
+    own_options(parser)
     parser.add_argument(
         "--port",
         metavar="N",

@@ -155,7 +155,7 @@ class HotlineHandler(socketserver.BaseRequestHandler):
     def sleep(self, service: Service, nap: float) -> None:
         end = time.monotonic() + nap
         while (left := end - time.monotonic()) > 0:
-            self.wait(-1, 0, left)
+            self.wait(-1, 0, min(left, TICK))
             self.patience.progress()  # It is we who are slow.
             self.patience.check(time.monotonic())
         service.woke()
@@ -403,7 +403,7 @@ def open_server(options: argparse.Namespace, desk: Desk) -> Tuned:
         handler = StreamHandler if is_stream else DatagramHandler
         return server_class(options)(address, handler, desk)
     except OSError as error:
-        why = error.strerror or str(error)
+        why = error.strerror or "an address is four numbers, such as 127.0.0.1"
         sys.exit(f"{sys.argv[0]}: cannot listen on {where}: {why}")
 
 

@@ -113,6 +113,9 @@ private:
         } catch (const std::exception& error) {
             handle_error(request, client_address, error);
             shutdown_request(request);
+        } catch (...) { // Python's KeyboardInterrupt, for example: no hook's business.
+            shutdown_request(request);
+            throw;
         }
     }
 

@@ -71,6 +71,8 @@ protected:
             this->finish_request(request, client_address);
         } catch (const std::exception& error) {
             this->handle_error(request, client_address, error);
+        } catch (...) {
+            log_line("lost a caller: the handler has thrown what is no std::exception");
         }
         this->shutdown_request(request);
     }

@@ -93,8 +93,9 @@ protected:
         log_line("lost a caller: ", error.what());
     }
 
-    // Is there room for one more? While there is none, requests wait in the kernel's queue.
-    virtual bool has_room() const { return true; }
+    // Is there room for one more? While there is none, requests wait in the kernel's queue. Called
+    // before each sleep.
+    virtual bool has_room() { return true; }
 
     // We are in a new child process: what is the parent's alone is let go.
     virtual void forked() {}
@@ -120,6 +121,9 @@ private:
         } catch (const std::exception& error) {
             handle_error(request, client_address, error);
             shutdown_request(request);
+        } catch (...) { // Python's KeyboardInterrupt, for example: no hook's business.
+            shutdown_request(request);
+            throw;
         }
     }
 

@@ -29,7 +29,7 @@ extern "C" {
 template <typename Server>
 class ForkingMixIn : public Server {
 public:
-    // Python's defaults: `timeout` in seconds, so that handle_request() reaps now and then.
+    // Python's defaults.
     template <typename... Arguments>
     explicit ForkingMixIn(Arguments&&... arguments)
         : Server(std::forward<Arguments>(arguments)...) {
@@ -77,15 +77,12 @@ protected:
         }
     }
 
-    // Python waits in waitpid() then, and handles nobody's end but a child's. We let requests wait.
-    bool has_room() const override {
-        return std::ssize(active_children_) < max_children && Server::has_room();
-    }
-
-    void handle_timeout() override { collect_children(); }
-    void service_actions() override {
-        Server::service_actions();
+    // When there are too many, Python sleeps in waitpid() until one has ended. We let requests wait,
+    // and look up for all else. (Python reaps in service_actions() and handle_timeout(). This comes
+    // by as often, and before either.)
+    bool has_room() override {
         collect_children();
+        return std::ssize(active_children_) < max_children && Server::has_room();
     }
 
 private:
@@ -104,6 +101,8 @@ private:
             status = EXIT_SUCCESS;
         } catch (const std::exception& error) {
             this->handle_error(request, client_address, error);
+        } catch (...) {
+            log_line("lost a caller: the handler has thrown what is no std::exception");
         }
         this->shutdown_request(request);
         ::_exit(status);

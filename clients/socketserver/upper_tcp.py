@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""Say lines to upper_tcp, of lesson 06, and hear them in upper case."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from talk import Parser, caller_for, run, show, who_calls, whom_to_call
+
+
+def main() -> int:
+    parser = Parser(__doc__, whom_to_call(), who_calls())
+    parser.add_argument("line", nargs="*", default=["hello", "how are you"], help="what to say")
+    options = parser.parse_args()
+    with caller_for(options) as caller:
+        for line in options.line:
+            caller.send(line.encode() + b"\n")
+            print(f"{line} -> {show(caller.receive_line())}")
+        caller.half_close()
+        caller.receive_end()
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

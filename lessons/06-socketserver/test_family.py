@@ -1,0 +1,343 @@
+#!/usr/bin/env python3
+"""The twelve servers, in C++ and in Python; the small programs with their clients; and the way of a
+request, compared with that in Python's own classes. `test_family.py FOLDER` finds the programs there.
+
+Python's clients call our servers here, and what is checked of ours is checked of Python's."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CLIENTS = HERE.parent.parent / "clients"
+BUILT = Path(sys.argv.pop(1)) if len(sys.argv) > 1 else HERE
+DEADLINE = 20.0
+
+KINDS = {
+    "tcp": "TCPServer",
+    "udp": "UDPServer",
+    "unix": "UnixStreamServer",
+    "unixgram": "UnixDatagramServer",
+}
+MODES = {"plain": "", "threading": "Threading", "forking": "Forking"}
+OURS = [str(BUILT / "11_server")]
+PYTHONS = [sys.executable, str(HERE / "twin.py")]
+
+
+class Running:
+    """A server, started in a folder of its own: it listens, and in the end it is stopped."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.folder = tempfile.TemporaryDirectory()
+        self.process = subprocess.Popen(
+            command, cwd=self.folder.name, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout
+        said = self.process.stdout.readline().strip()
+        if not said.startswith("listening on "):
+            self.process.kill()
+            raise AssertionError(f"{command}: {said} {self.process.communicate()[1]}")
+        self.address = said.removeprefix("listening on ")
+        self.port = self.address.rpartition(":")[2]
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.folder.name, name)
+
+    def stop(self) -> tuple[int, str]:
+        """Its exit status, and its log."""
+        self.process.send_signal(signal.SIGTERM)
+        _, log = self.process.communicate(timeout=DEADLINE)
+        return self.process.returncode, log
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=DEADLINE)
+        self.folder.cleanup()
+
+
+@contextlib.contextmanager
+def running(*command: str) -> Iterator[Running]:
+    server = Running(list(command))
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+class Line:
+    """A client of one of the twelve."""
+
+    def __init__(self, server: Running, kind: str, name: str = "client") -> None:
+        self.is_stream = kind in ("tcp", "unix")
+        at_path = kind.startswith("unix")
+        self.socket = socket.socket(
+            socket.AF_UNIX if at_path else socket.AF_INET,
+            socket.SOCK_STREAM if self.is_stream else socket.SOCK_DGRAM,
+        )
+        self.socket.settimeout(DEADLINE)
+        if kind == "unixgram":
+            self.socket.bind(server.path(name))
+        path, port = server.path(server.address), server.port
+        address: str | tuple[str, int] = path if at_path else ("127.0.0.1", int(port))
+        self.socket.connect(address)
+
+    def __enter__(self) -> Line:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def say(self, bytes_said: bytes) -> None:
+        self.socket.sendall(bytes_said)
+        if self.is_stream:
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def hear(self) -> bytes:
+        heard = self.socket.recv(70_000)
+        while self.is_stream and heard and (more := self.socket.recv(70_000)):
+            heard += more
+        return heard
+
+    def hears_nothing(self, seconds: float) -> bool:
+        self.socket.settimeout(seconds)
+        try:
+            self.socket.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return True
+        finally:
+            self.socket.settimeout(DEADLINE)
+        return False
+
+
+Check = Callable[["Family", list[str], str, str], None]
+
+
+def of_each(*kinds: str) -> Callable[[Check], Callable[[Family], None]]:
+    """Makes a test of a check: for each server of these kinds (or of all), ours and Python's."""
+
+    def test_of(check: Check) -> Callable[[Family], None]:
+        def test(self: Family) -> None:
+            for command, kind, mode in itertools.product((OURS, PYTHONS), kinds or KINDS, MODES):
+                with self.subTest(server=Path(command[-1]).name, kind=kind, mode=mode):
+                    check(self, [*command, "--kind", kind, "--mode", mode], kind, mode)
+
+        test.__doc__ = check.__doc__
+        return test
+
+    return test_of
+
+
+class Family(unittest.TestCase):
+    """What all twelve promise, where it applies."""
+
+    @of_each()
+    def test_answers_and_the_end(self, command: list[str], kind: str, mode: str) -> None:
+        """The class by its name, answers in order, one count for all; SIGTERM, and no path is left."""
+        with running(*command) as server:
+            for number in (1, 2):
+                with Line(server, kind, f"client {number}") as line:
+                    line.say(b"echo hello\ncount\nupper bye\n")
+                    greeting, *answers = line.hear().decode().splitlines()
+                name = MODES[mode] + KINDS[kind]
+                self.assertRegex(greeting, rf"^Welcome to 10086, {name}, pid \d+, thread")
+                self.assertEqual(answers, ["hello", str(number), "BYE"])
+            status, _ = server.stop()
+            self.assertEqual(status, 0)
+            self.assertFalse(os.path.exists(server.path("hotline.socket")))
+
+    @of_each()
+    def test_one_who_sleeps(self, command: list[str], kind: str, mode: str) -> None:
+        """Mixed in, others are served meanwhile. Plain, they wait."""
+        with running(*command) as server:
+            with Line(server, kind, "a") as sleeper, Line(server, kind, "b") as other:
+                sleeper.say(b"sleep 300\n")
+                if sleeper.is_stream:
+                    sleeper.socket.recv(1000)  # The greeting, and they sleep.
+                other.say(b"0\n")
+                self.assertTrue(other.hear().endswith(b"\n0000\n"))
+                self.assertEqual(sleeper.hears_nothing(0.001), mode != "plain")
+                self.assertTrue(sleeper.hear().endswith(b"ok\n"))
+
+    @of_each()
+    def test_a_crash(self, command: list[str], kind: str, mode: str) -> None:
+        """Where there are processes, it ends one of them. Else it ends all: that is a limit."""
+        with running(*command) as server:
+            with Line(server, kind, "a") as crasher:
+                with contextlib.suppress(ConnectionError):
+                    crasher.say(b"crash\n")
+                if mode != "forking":
+                    self.assertEqual(server.process.wait(DEADLINE), -signal.SIGABRT)
+                    return
+            with Line(server, kind, "b") as other:
+                other.say(b"0\n")
+                self.assertTrue(other.hear().endswith(b"\n0000\n"))
+
+    @of_each()
+    def test_echo(self, command: list[str], kind: str, mode: str) -> None:
+        """Bytes come back as they were: 200,000 on a stream, at most 65,507 in a datagram."""
+        every = bytes(range(256))
+        with running(*command, "--service", "echo") as server:
+            for size in (1, 256, 8_193, 60_000):
+                with Line(server, kind, f"of {size}") as line:
+                    said = (every * (size // 256 + 1))[:size]
+                    line.say(said)
+                    self.assertEqual(line.hear(), said)
+
+    @of_each("udp", "unixgram")
+    def test_datagrams(self, command: list[str], kind: str, mode: str) -> None:
+        """An empty one is one; the largest is whole; senders are not mixed up; who is gone, is."""
+        with running(*command, "--service", "echo") as server:
+            with Line(server, kind, "a") as a, Line(server, kind, "b") as b:
+                with Line(server, kind, "gone") as gone:
+                    gone.say(b"and gone")
+                a.say(b"")
+                self.assertEqual(a.hear(), b"")
+                a.say(b"a" * 65_507)
+                b.say(b"b" * 1_000)
+                self.assertEqual(b.hear(), b"b" * 1_000)
+                self.assertEqual(a.hear(), b"a" * 65_507)
+
+    @of_each("tcp", "unix")
+    def test_at_most_two(self, command: list[str], kind: str, mode: str) -> None:
+        """--max-clients: the third waits in the queue until one has left."""
+        if mode == "plain":
+            return
+        with running(*command, "--max-clients", "2") as server:
+            with Line(server, kind) as first, Line(server, kind) as second:
+                greeting = first.socket.recv(10)
+                self.assertEqual(greeting, second.socket.recv(10))
+                with Line(server, kind) as third:
+                    self.assertTrue(third.hears_nothing(0.2))
+                    first.socket.close()
+                    self.assertEqual(third.socket.recv(10), greeting)
+
+    @of_each("tcp", "unix")
+    def test_idle(self, command: list[str], kind: str, mode: str) -> None:
+        """Who is silent is dropped."""
+        with running(*command, "--idle-timeout", "0.2") as server:
+            with Line(server, kind) as line:
+                self.assertTrue(line.hear().startswith(b"Welcome"))
+            status, log = server.stop()
+            self.assertEqual(status, 0)
+            self.assertIn("lost a caller", log)
+
+    @of_each("unix", "unixgram")
+    def test_paths(self, command: list[str], kind: str, mode: str) -> None:
+        """Ours alone, whatever the umask; a dead one's is taken over, a living one's and a file's not."""
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        if mode != "plain":
+            return  # They share these lines.
+        with running(*command) as server:
+            path = server.path("hotline.socket")
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+            second = subprocess.run([*command, "--path", path], capture_output=True, text=True)
+            self.assertEqual(second.returncode, 1)
+            self.assertIn(path, second.stderr)
+            server.process.kill()
+            server.process.wait()
+            with running(*command, "--path", path) as next_one:
+                self.assertEqual(next_one.stop()[0], 0)
+            Path(path).write_text("a letter")
+            third = subprocess.run([*command, "--path", path], capture_output=True, text=True)
+            self.assertEqual(third.returncode, 1)
+            self.assertEqual(Path(path).read_text(), "a letter")
+
+
+class Programs(unittest.TestCase):
+    """Each small program and its original, called by the same client."""
+
+    def client(self, name: str, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, str(CLIENTS / "socketserver" / name), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        return done.stdout
+
+    def both(self, name: str) -> Iterator[list[str]]:
+        yield [str(BUILT / name)]
+        yield [sys.executable, str(HERE / "programs" / f"{name}.py")]
+
+    def test_upper_tcp(self) -> None:
+        for command in self.both("upper_tcp"):
+            with running(*command) as server:
+                said = self.client("upper_tcp.py", "--port", server.port)
+                self.assertEqual(said, "hello -> HELLO\nhow are you -> HOW ARE YOU\n")
+
+    def test_upper_udp(self) -> None:
+        for command in self.both("upper_udp"):
+            with running(*command) as server:
+                said = self.client("upper_udp.py", "--port", server.port)
+                self.assertEqual(
+                    said, "'hello' -> 'HELLO'\n'' -> ''\n'how are you' -> 'HOW ARE YOU'\n"
+                )
+
+    def test_threads(self) -> None:
+        for command in self.both("threads"):
+            with running(*command) as server:
+                said = self.client("at_once.py", "--port", server.port)
+                self.assertEqual(
+                    len(re.findall(r"^thread \d+: hello, I am caller \d$", said, re.M)), 3
+                )
+                self.assertEqual(server.process.wait(DEADLINE), 0)
+                assert server.process.stdout
+                self.assertIn("is shut down", server.process.stdout.read())
+
+    def test_children(self) -> None:
+        for command in self.both("children"):
+            with running(*command) as server:
+                said = self.client("at_once.py", "--port", server.port, "--callers", "2")
+                found = re.findall(r"^process (\d+): hello, I am caller \d$", said, re.M)
+                self.assertEqual(len(set(found) - {str(server.process.pid)}), 2)
+
+    def test_greet(self) -> None:
+        for command in self.both("greet"):
+            with running(*command) as server:
+                greeting, *echoes = self.client("greet.py", "--port", server.port).splitlines()
+                date = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}"
+                self.assertRegex(greeting, rf"^Connection 127.0.0.1:\d+ at {date} succeed!$")
+                self.assertEqual(echoes, ["hello", "how are you"])
+
+    def test_unix_echo(self) -> None:
+        for command in self.both("unix_echo"):
+            for kind in ("stream", "datagram"):
+                with running(*command, kind, "echo.socket") as server:
+                    said = self.client("unix_echo.py", kind, server.path("echo.socket"))
+                    self.assertEqual(said, "hello -> hello\nhow are you -> how are you\n")
+
+
+class TheWayOfARequest(unittest.TestCase):
+    """The functions that are called, in their order: Python's own, ours, and those on the page."""
+
+    def test_scenes(self) -> None:
+        shown = (HERE / "stations.txt").read_text()
+        for scene in ("plain", "threading", "udp", "refused", "thrown", "timeout"):
+            with self.subTest(scene=scene):
+                said = [
+                    subprocess.check_output([*trace, scene], text=True, timeout=DEADLINE)
+                    for trace in (
+                        [sys.executable, str(HERE / "programs/trace.py")],
+                        [str(BUILT / "trace")],
+                    )
+                ]
+                self.assertEqual(*said)
+                self.assertIn(f"{scene}\n\n{said[0]}\n", shown)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -336,7 +336,7 @@ class TheWayOfARequest(unittest.TestCase):
                     )
                 ]
                 self.assertEqual(*said)
-                self.assertIn(f"{scene}\n\n{said[0]}\n", shown)
+                self.assertIn(f"scene: {scene}\n\n{said[0]}\n", shown)
 
 
 if __name__ == "__main__":

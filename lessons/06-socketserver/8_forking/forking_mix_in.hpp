@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -71,6 +72,8 @@ protected:
                 ++i; // The same one again.
                 continue;
             }
+            // ECHILD: somebody else has reaped it. Where it is still there, we ask another time.
+            if (child == -1 && ::kill(active_children_[i].pid, 0) == 0) continue;
             if (child > 0 && WIFSIGNALED(status))
                 log_line("child ", std::to_string(child), " died: ", strsignal(WTERMSIG(status)));
             forget(i);

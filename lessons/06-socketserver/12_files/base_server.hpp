@@ -1,0 +1,151 @@
+// The skeleton of every server.
+#pragma once
+
+#include "address.hpp"
+#include "base_request_handler.hpp"
+#include "bell.hpp"
+#include "incoming.hpp"
+#include "log.hpp"
+#include "lookout.hpp"
+#include "readiness.hpp"
+#include "shift.hpp"
+#include "shortage.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+#include <utility>
+
+// Waits for requests, and leads each through the same stations. It does not know where they come
+// from: that is what a derived class says. The names, the order and the defaults are those of Python's
+// socketserver (docs.python.org/3.11/library/socketserver.html).
+class BaseServer {
+public:
+    explicit BaseServer(RequestHandlerClass handler_class)
+        : RequestHandlerClass_(std::move(handler_class)) {}
+    BaseServer(const BaseServer&) = delete;
+    BaseServer& operator=(const BaseServer&) = delete;
+    virtual ~BaseServer() = default;
+
+    std::optional<Seconds> timeout; // for handle_request(); nothing: it waits for ever
+
+    // Readable when a request is there: so a server can stand in somebody else's select().
+    virtual int fileno() const = 0;
+
+    // Handles requests until somebody calls shutdown(). Calls service_actions() after each, and after
+    // so many seconds without one. Ignores `timeout`.
+    void serve_forever(Seconds poll_interval = Seconds(0.5)) {
+        const Shift::OnDuty on_duty(shift_);
+        while (!shift_.is_to_end()) {
+            const bool ready = wait_for_request(poll_interval);
+            if (shift_.is_to_end()) break;
+            if (ready) handle_request_noblock();
+            service_actions();
+        }
+    }
+
+    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one returns
+    // at once. Throws std::logic_error in the thread that serves.
+    void shutdown() {
+        shift_.insist_on_another_thread();
+        stop_soon();
+        shift_.wait_for_end();
+    }
+
+    // Ends serve_forever(), and does not wait: from anywhere, also from a signal handler.
+    void stop_soon() noexcept {
+        shift_.ask_to_end();
+        lookout_.ring();
+    }
+
+    // To stop is not to hang up: handlers elsewhere go on. After this they hear nothing more, and
+    // have a second to say what they owe. From anywhere, too.
+    void hang_up() noexcept { end_of_calls_.ring(); }
+    const Bell& end_of_calls() const { return end_of_calls_; }
+
+    // Waits for one request, and handles it; or calls handle_timeout().
+    void handle_request() {
+        const auto end = Clock::now() + timeout.value_or(Seconds(0));
+        while (!wait_for_request(timeout ? Seconds(end - Clock::now()) : Seconds(1)))
+            if (timeout && Clock::now() >= end) return handle_timeout();
+        handle_request_noblock();
+    }
+
+protected:
+    // The stations, in their order. A derived class says what is special about its own.
+
+    // The next request, and whose it is. Throws std::system_error where there is none after all.
+    virtual std::pair<Incoming, Address> get_request() = 0;
+
+    // False: this one is not handled.
+    virtual bool verify_request(const Incoming& /*request*/, const Address& /*client_address*/) {
+        return true;
+    }
+
+    // All the rest. May move it away, to another thread or process.
+    virtual void process_request(Incoming& request, const Address& client_address) {
+        finish_request(request, client_address);
+        shutdown_request(request);
+    }
+
+    // The work itself: a handler is made for this request, and lives as long as it.
+    virtual void finish_request(Incoming& request, const Address& client_address) {
+        RequestHandlerClass_(request, client_address, *this)->run();
+    }
+
+    // The end of a request, whatever has become of it: says goodbye, then closes.
+    virtual void shutdown_request(Incoming& request) { close_request(request); }
+    virtual void close_request(Incoming& /*request*/) {}
+
+    // The work has thrown. This request is over, the server goes on.
+    virtual void handle_error(const Incoming& /*request*/, const Address& /*client_address*/,
+                              const std::exception& error) {
+        log_line("lost a caller: ", error.what());
+    }
+
+    // Is there room for one more? While there is none, requests wait in the kernel's queue.
+    virtual bool has_room() const { return true; }
+
+    // We are in a new child process: what is the parent's alone is let go.
+    virtual void forked() {}
+
+    virtual void handle_timeout() {}  // handle_request() has waited in vain.
+    virtual void service_actions() {} // serve_forever() has made one turn.
+
+    Lookout lookout_; // for a mix-in, which may have more to watch
+
+private:
+    bool wait_for_request(Seconds time) {
+        const Seconds rest = shortage_.left();
+        if (rest > Seconds(0)) return lookout_.wait(-1, std::min(time, rest));
+        return lookout_.wait(has_room() ? fileno() : -1, time);
+    }
+
+    // It is there, so nothing here waits for it; but who has come may be gone again.
+    void handle_request_noblock() {
+        auto arrived = next_request();
+        if (!arrived) return;
+        auto& [request, client_address] = *arrived;
+        try {
+            if (verify_request(request, client_address))
+                process_request(request, client_address);
+            else
+                shutdown_request(request);
+        } catch (const std::exception& error) {
+            handle_error(request, client_address, error);
+            shutdown_request(request);
+        }
+    }
+
+    std::optional<std::pair<Incoming, Address>> next_request() try {
+        return get_request();
+    } catch (const std::exception&) {
+        shortage_.look_at_exception();
+        return std::nullopt;
+    }
+
+    const RequestHandlerClass RequestHandlerClass_;
+    Shortage shortage_;
+    Shift shift_;
+    Bell end_of_calls_; // Once it rings, it goes on ringing.
+};

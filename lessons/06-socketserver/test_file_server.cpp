@@ -42,7 +42,7 @@ public:
     Site& operator=(const Site&) = delete;
     ~Site() { std::filesystem::remove_all(place_); }
 
-    std::filesystem::path root() const { return place_ / "root"; }
+    std::filesystem::path root() const { return place_ / "site"; }
     void write(const std::string& name, std::string_view content) const {
         std::ofstream(root() / name, std::ios::binary) << content;
     }
@@ -189,7 +189,8 @@ TEST_CASE("malformed requests: each gets its answer, then the end, and never a r
         {505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"}, // HTTP/2 that has not asked before
     };
     for (const auto& [status, bytes] : malformed) {
-        CAPTURE(bytes.substr(0, 60));
+        const std::string beginning = bytes.substr(0, 60);
+        CAPTURE(beginning);
         Caller caller = server.call("malformed");
         // What stands behind a wrong request is not answered: it may be what is hidden in it.
         caller.send(bytes + request("/hello.txt"));
@@ -334,7 +335,7 @@ TEST_CASE("nobody gets out of the folder, and nobody gets stuck in it") {
                                      "/%2e%2e%2fsecret",
                                      "/%252e%252e/secret",
                                      "/sub/../../secret",
-                                     "/../root/hello.txt",
+                                     "/../site/hello.txt",
                                      "/outside",
                                      "/absolute",
                                      "/parent/secret",
@@ -534,7 +535,8 @@ TEST_CASE("without a free descriptor a file is not opened now, and a moment late
     site.write("sub/index.html", "<p>the index\n");
     Server server = site.serve();
     Caller caller = server.call("A");
-    CHECK(get(caller, "/nothing").status == 404); // A file might still be open when we hear its end.
+    // Not a file: it might still be open when we hear its end.
+    CHECK(get(caller, "/nothing").status == 404);
     const auto all = static_cast<rlim_t>(server.descriptors());
     server.limit(RLIMIT_NOFILE, all);
     CHECK(get(caller, "/hello.txt").status == 503);

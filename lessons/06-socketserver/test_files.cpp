@@ -26,7 +26,7 @@ const std::string host = "Host: a\r\n";
 std::string heads_in(std::string_view bytes) {
     const auto next_line = [&bytes](std::size_t limit) {
         const auto end = std::min({bytes.find('\n'), bytes.size() - 1, limit - 1}) + 1;
-        const std::string line(bytes.substr(0, end));
+        std::string line(bytes.substr(0, end));
         bytes.remove_prefix(line.size());
         return line;
     };

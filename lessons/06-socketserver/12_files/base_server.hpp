@@ -74,38 +74,33 @@ public:
 protected:
     // The stations, in their order. A derived class says what is special about its own.
 
-    // The next request, and whose it is. Throws std::system_error where there is none after all.
+    // The next request, and whose it is. Throws std::system_error where there is none.
     virtual std::pair<Incoming, Address> get_request() = 0;
-
     // False: this one is not handled.
     virtual bool verify_request(const Incoming& /*request*/, const Address& /*client_address*/) {
         return true;
     }
-
     // All the rest. May move it away, to another thread or process.
     virtual void process_request(Incoming& request, const Address& client_address) {
         finish_request(request, client_address);
         shutdown_request(request);
     }
-
     // The work itself: a handler is made for this request, and lives as long as it.
     virtual void finish_request(Incoming& request, const Address& client_address) {
         RequestHandlerClass_(request, client_address, *this)->run();
     }
-
-    // The end of a request, whatever has become of it: says goodbye, then closes.
+    // The end of a request: says goodbye, then closes.
     virtual void shutdown_request(Incoming& request) { close_request(request); }
     virtual void close_request(Incoming& /*request*/) {}
-
     // The work has thrown. This request is over, the server goes on.
     virtual void handle_error(const Incoming& /*request*/, const Address& /*client_address*/,
                               const std::exception& error) {
         log_line("lost a caller: ", error.what());
     }
 
-    // Is there room for one more? While there is none, requests wait in the kernel's queue.
-    virtual bool has_room() const { return true; }
-
+    // Is there room for one more? While there is none, requests wait in the kernel's queue. Called
+    // before each sleep.
+    virtual bool has_room() { return true; }
     // We are in a new child process: what is the parent's alone is let go.
     virtual void forked() {}
 
@@ -134,6 +129,9 @@ private:
         } catch (const std::exception& error) {
             handle_error(request, client_address, error);
             shutdown_request(request);
+        } catch (...) { // Python's KeyboardInterrupt, for example: no hook's business.
+            shutdown_request(request);
+            throw;
         }
     }
 

@@ -36,7 +36,7 @@ inline Part part_of(std::uint64_t size, std::string_view range) {
     const Part whole{.status = 200, .first = 0, .size = size};
     const Part none{.status = 416, .first = 0, .size = 0};
     if (small_letters(take_until('=', range)) != "bytes") return whole;
-    const bool has_dash = range.find('-') != range.npos;
+    const bool has_dash = has(range, '-');
     const auto before = trimmed(take_until('-', range));
     const auto behind = trimmed(range);
     const auto first = position(before);

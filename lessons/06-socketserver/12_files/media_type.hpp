@@ -36,7 +36,8 @@ inline std::string_view media_type(std::string_view path) {
     }};
     const auto name = path.substr(path.rfind('/') + 1); // npos + 1 is 0: the whole path.
     const auto dot = name.rfind('.');
-    const auto ending = dot == name.npos ? std::string() : small_letters(name.substr(dot + 1));
+    const auto ending =
+        dot == std::string_view::npos ? std::string() : small_letters(name.substr(dot + 1));
     const auto* const found = std::ranges::find(kinds, ending, &Kind::first);
     return found == kinds.end() ? "application/octet-stream" : found->second;
 }

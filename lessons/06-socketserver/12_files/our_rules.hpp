@@ -23,13 +23,13 @@ inline void check_body(const RequestHead& head) {
     const auto length = head.field("content-length");
     const bool has_length = head.fields.contains("content-length");
     const bool has_coding = head.fields.contains("transfer-encoding");
-    if (has_length && (length.empty() || length.find_first_not_of("0123456789") != length.npos))
+    if (has_length && (length.empty() || !std::ranges::all_of(length, is_digit)))
         throw Refusal(400, "The Content-Length is not a number.");
     if (has_coding && (has_length || !head.is_1_1))
         throw Refusal(400, "There are two ways to find the end of this request.");
     if (has_coding && small_letters(head.field("transfer-encoding")) != "chunked")
         throw Refusal(501, "This transfer coding is not known here.");
-    if (has_coding || length.find_first_not_of('0') != length.npos)
+    if (has_coding || std::ranges::any_of(length, [](char digit) { return digit != '0'; }))
         throw Refusal(413, "This server takes no content.");
 }
 

@@ -36,8 +36,7 @@ inline std::string encoded(std::string_view path) {
     std::string text;
     for (const char letter : path) {
         const auto byte = static_cast<unsigned char>(letter);
-        if (byte < 128 && (std::isalnum(byte) != 0 ||
-                           std::string_view("/-._~").find(letter) != std::string_view::npos))
+        if (byte < 128 && (std::isalnum(byte) != 0 || has("/-._~", letter)))
             text += letter;
         else
             text.append("%").append(1, digits[byte / 16]).append(1, digits[byte % 16]);
@@ -53,9 +52,9 @@ inline std::string path_from(std::string_view target) {
         target.remove_prefix(std::min(target.find('/', 7), target.size()));
     else if (!target.starts_with('/'))
         throw Refusal(400, "The target does not begin with a slash.");
-    if (target.find('#') != target.npos) throw Refusal(400, "There is a # in the target.");
+    if (has(target, '#')) throw Refusal(400, "There is a # in the target.");
     std::string path = decoded(take_until('?', target));
-    if (path.find('\0') != path.npos) throw Refusal(400, "There is a zero byte in the target.");
+    if (has(path, '\0')) throw Refusal(400, "There is a zero byte in the target.");
 
     // All slashes in front, not one of them: sent back to "//evil.example/", a browser would go and
     // look for a machine of that name.

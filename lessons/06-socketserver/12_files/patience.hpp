@@ -48,8 +48,9 @@ public:
         }
     }
 
-    // Have we heard that the server hangs up?
+    // Have we heard that the server hangs up? Then so much of the last second is left.
     bool is_over() const { return last_.has_value(); }
+    Seconds left() const { return last_ ? Seconds(*last_ - Clock::now()) : Seconds(grace); }
 
 private:
     static bool is_late(std::optional<Clock::time_point> end) {

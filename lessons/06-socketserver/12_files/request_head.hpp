@@ -44,6 +44,14 @@ inline std::string_view trimmed(std::string_view text) {
     return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
+inline bool has(std::string_view text, char letter) {
+    return text.find(letter) != std::string_view::npos;
+}
+
+inline bool is_digit(char letter) {
+    return letter >= '0' && letter <= '9';
+}
+
 inline std::string small_letters(std::string_view text) {
     std::string small(text);
     for (char& letter : small)
@@ -62,7 +70,7 @@ inline bool lists(std::string_view list, std::string_view token) {
 inline bool is_token(std::string_view text) {
     const auto may_stand_in_one = [](char letter) {
         return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
-               std::string_view("!#$%&'*+-.^_`|~").find(letter) != std::string_view::npos;
+               has("!#$%&'*+-.^_`|~", letter);
     };
     return !text.empty() && std::ranges::all_of(text, may_stand_in_one);
 }
@@ -79,7 +87,6 @@ inline void read_request_line(std::string_view line, RequestHead& head) {
     head.target = take_until(' ', line);
     if (!is_token(head.method) || !is_visible(head.target))
         throw Refusal(400, "The first line is not METHOD TARGET HTTP/1.1.");
-    const auto is_digit = [](char letter) { return letter >= '0' && letter <= '9'; };
     if (line.size() != 8 || !line.starts_with("HTTP/") || !is_digit(line[5]) || line[6] != '.' ||
         !is_digit(line[7]))
         throw Refusal(400, "The first line does not end with HTTP/1.1.");
@@ -89,7 +96,7 @@ inline void read_request_line(std::string_view line, RequestHead& head) {
 
 // "Name: value". A line that begins with a space once continued the line before. It is no name.
 inline void read_field(std::string_view line, RequestHead& head) {
-    const bool has_colon = line.find(':') != std::string_view::npos;
+    const bool has_colon = has(line, ':');
     const auto name = take_until(':', line);
     if (!has_colon || !is_token(name)) throw Refusal(400, "A header field has no name.");
     const auto value = trimmed(line);

@@ -50,7 +50,6 @@ public:
 protected:
     // Throws std::system_error where no thread is to be had. Then the request is still there.
     void process_request(Incoming& request, const Address& client_address) override {
-        reap();
         std::list<Entry> one(1); // A list of one: to move its element to another cannot fail.
         Entry& entry = one.front();
         entry.request = std::move(request);
@@ -59,7 +58,7 @@ protected:
             entry.thread = std::thread([this, &entry] {
                 process_request_thread(entry.request, entry.client_address);
                 entry.over = true;
-                this->lookout_.ring(); // There is room for another.
+                this->lookout_.ring(); // There may be room for another.
             });
         } catch (...) {
             request = std::move(entry.request);
@@ -76,18 +75,16 @@ protected:
             this->finish_request(request, client_address);
         } catch (const std::exception& error) {
             this->handle_error(request, client_address, error);
+        } catch (...) {
+            log_line("lost a caller: the handler has thrown what is no std::exception");
         }
         this->shutdown_request(request);
     }
 
-    bool has_room() const override {
+    bool has_room() override {
+        reap();
         const std::lock_guard lock(mutex_);
         return (max_threads == 0 || std::ssize(threads_) < max_threads) && Server::has_room();
-    }
-
-    void service_actions() override {
-        Server::service_actions();
-        reap();
     }
 
 private:
@@ -111,6 +108,6 @@ private:
             entry.thread.join();
     }
 
-    mutable std::mutex mutex_;
+    std::mutex mutex_;
     std::list<Entry> threads_; // An entry stays where it is: its thread works with it.
 };

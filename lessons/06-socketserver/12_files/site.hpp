@@ -32,7 +32,7 @@ public:
 
     explicit Site(const std::string& folder)
         : root_(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-        // A kernel before Linux 5.6 does not know openat2: better to hear it now than a 404 for each file.
+        // A kernel before Linux 5.6 has no openat2: better to hear it now than 404 for each file.
         if (root_.number() == -1 || open_below(root_, "").number() == -1)
             throw std::system_error(errno, std::generic_category(), "cannot serve " + folder);
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The twelve servers, in C++ and in Python; the small programs with their clients; and the way of a
-request, compared with that in Python's own classes. `test_family.py FOLDER` finds the programs there.
+request, compared with that in Python's own classes. `test_family.py FOLDER` has the programs there.
 
 Python's clients call our servers here, and what is checked of ours is checked of Python's."""
 
@@ -144,7 +144,7 @@ class Family(unittest.TestCase):
 
     @of_each()
     def test_answers_and_the_end(self, command: list[str], kind: str, mode: str) -> None:
-        """The class by its name, answers in order, one count for all; SIGTERM, and no path is left."""
+        """The class by its name, answers in order, one count for all; the end leaves no path."""
         with running(*command) as server:
             for number in (1, 2):
                 with Line(server, kind, f"client {number}") as line:
@@ -235,7 +235,7 @@ class Family(unittest.TestCase):
 
     @of_each("unix", "unixgram")
     def test_paths(self, command: list[str], kind: str, mode: str) -> None:
-        """Ours alone, whatever the umask; a dead one's is taken over, a living one's and a file's not."""
+        """Ours alone, whatever the umask; a dead one's is taken over, a living one's is not."""
         before = os.umask(0)
         self.addCleanup(os.umask, before)
         if mode != "plain":

@@ -495,7 +495,8 @@ TEST_CASE("a file that shrinks under way: the connection ends early, and so all 
     std::filesystem::resize_file(site.root() / "large", mebibyte);
     const std::string heard = caller.read_to_end(64 * mebibyte, 30s);
     CHECK(heard.size() < 64 * mebibyte);
-    // What was on its way is the file's own memory (sendfile(2)): of that, what is cut off is zeros now.
+    // What was on its way is the file's own memory (sendfile(2)): of that, what is cut off is zeros
+    // now.
     const bool is_beginning = heard.substr(0, mebibyte) == big_bytes(mebibyte);
     CHECK(is_beginning);
     expect_in_log(server, "the file has shrunk");

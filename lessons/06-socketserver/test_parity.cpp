@@ -505,7 +505,9 @@ TEST_CASE("timeout of a handler: who is silent for so long is an error") {
 }
 
 TEST_CASE("ThreadingMixIn: server_close() waits for handlers, unless it is told not to") {
-    for (const auto& [block, daemon] : {std::pair(true, false), {false, false}, {true, true}}) {
+    for (const auto& flags : {std::pair(true, false), {false, false}, {true, true}}) {
+        const bool block = flags.first; // clang 14 captures no structured binding.
+        const bool daemon = flags.second;
         CAPTURE(block);
         CAPTURE(daemon);
         std::atomic<bool> is_over = false;

@@ -49,8 +49,8 @@ class Stopped(BaseException):
 
 
 class Closing(StopFlag):
-    """SIGTERM and SIGINT, for everybody: a pipe in which a byte lies from then on, as nobody takes it
-    out. Threads see it, and children. A child leaves the signals to its parent."""
+    """SIGTERM and SIGINT, for everybody: a pipe in which a byte lies from then on, as nobody takes
+    it out. Threads see it, and children. A child leaves the signals to its parent."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -175,8 +175,8 @@ class HotlineHandler(socketserver.BaseRequestHandler):
 
 
 class StreamHandler(HotlineHandler, socketserver.StreamRequestHandler):
-    """A conversation on a connection. It is not rfile and wfile that carry it: a deadline for a whole
-    request is more than `timeout`, which is for one call."""
+    """A conversation on a connection. It is not rfile and wfile that carry it: a deadline for a
+    whole request is more than `timeout`, which is for one call."""
 
     server: Tuned
 

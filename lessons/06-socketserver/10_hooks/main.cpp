@@ -1,11 +1,12 @@
 // 06 socketserver, step 10: hooks.
 //
-// Idea     Some stations do nothing, and are there for you: verify_request() may refuse, handle_error()
-//          is told what a handler has thrown, service_actions() is called at each turn, handle_timeout()
-//          after a wait in vain. And a server that has no room for a request rests.
+// Idea     Some stations do nothing, and are there for you: verify_request() may refuse,
+//          handle_error() is told what a handler has thrown, service_actions() is called at each
+//          turn, handle_timeout() after a wait in vain. And a server that has no room for a request
+//          rests.
 // Run it   ./lab run 06/10    and    nc 127.0.0.1 PORT    and    nc -s 127.0.0.13 127.0.0.1 PORT
-// See      Who calls from 127.0.0.13 is hung up on. Say `throw`: the error is counted, the server lives.
-//          `errors` tells how many there were.
+// See      Who calls from 127.0.0.13 is hung up on. Say `throw`: the error is counted, the server
+//          lives. `errors` tells how many there were.
 // Was      In step 9 a server at its limit of descriptors asked 25,000 times a second for one more.
 // Broken   Each of the servers has one service, and one way to serve. Step 11 brings all together.
 // New      shortage.hpp

@@ -17,8 +17,8 @@
 #include <string>
 #include <string_view>
 
-// Both sleep in poll() and nowhere else, as recv() and send() have no good way to say how long. A call
-// between two sleeps does not wait (MSG_DONTWAIT): it brings some bytes, or says EAGAIN.
+// Both sleep in poll() and nowhere else, as recv() and send() have no good way to say how long. A
+// call between two sleeps does not wait (MSG_DONTWAIT): it brings some bytes, or says EAGAIN.
 
 // Python's rfile. All its functions throw std::system_error.
 class SocketReader {
@@ -49,7 +49,8 @@ public:
         return take(count);
     }
 
-    // What is there, so many bytes at most. Waits for the first one; nothing is the end of the stream.
+    // What is there, so many bytes at most. Waits for the first one; nothing is the end of the
+    // stream.
     std::string read1(std::size_t count) {
         if (kept_.empty()) hear(patience_.end());
         return take(count);

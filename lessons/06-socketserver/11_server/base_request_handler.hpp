@@ -9,8 +9,8 @@
 
 class BaseServer;
 
-// Derive from it, and say in handle() what is to be done. A server makes one for each request: for a
-// connection with a hundred messages it is one, and handle() is called once.
+// Derive from it, and say in handle() what is to be done. A server makes one for each request: for
+// a connection with a hundred messages it is one, and handle() is called once.
 class BaseRequestHandler {
 public:
     BaseRequestHandler(Incoming& incoming, const Address& address, BaseServer& its_server)
@@ -42,8 +42,8 @@ protected:
     virtual void finish() {}
 };
 
-// In Python a class can be called, and makes an object. In C++ a function does, such as the one below;
-// or one of your own, where a handler is to know more than its request.
+// In Python a class can be called, and makes an object. In C++ a function does, such as the one
+// below; or one of your own, where a handler is to know more than its request.
 using RequestHandlerClass = std::function<std::unique_ptr<BaseRequestHandler>(
     Incoming& request, const Address& client_address, BaseServer& server)>;
 

@@ -17,8 +17,8 @@
 #include <utility>
 
 // Waits for requests, and leads each through the same stations. It does not know where they come
-// from: that is what a derived class says. The names, the order and the defaults are those of Python's
-// socketserver (docs.python.org/3.11/library/socketserver.html).
+// from: that is what a derived class says. The names, the order and the defaults are those of
+// Python's socketserver (docs.python.org/3.11/library/socketserver.html).
 class BaseServer {
 public:
     explicit BaseServer(RequestHandlerClass handler_class)
@@ -32,8 +32,8 @@ public:
     // Readable when a request is there: so a server can stand in somebody else's select().
     virtual int fileno() const = 0;
 
-    // Handles requests until somebody calls shutdown(). Calls service_actions() after each, and after
-    // so many seconds without one. Ignores `timeout`.
+    // Handles requests until somebody calls shutdown(). Calls service_actions() after each, and
+    // after so many seconds without one. Ignores `timeout`.
     void serve_forever(Seconds poll_interval = Seconds(0.5)) {
         const Shift::OnDuty on_duty(shift_);
         while (!shift_.is_to_end()) {
@@ -44,8 +44,8 @@ public:
         }
     }
 
-    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one returns
-    // at once. Throws std::logic_error in the thread that serves.
+    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one
+    // returns at once. Throws std::logic_error in the thread that serves.
     void shutdown() {
         shift_.insist_on_another_thread();
         stop_soon();

@@ -62,8 +62,8 @@ public:
     PacketWriter wfile;
 
 protected:
-    // One datagram back, even if nothing was written. Where it finds no room it is dropped, as by any
-    // router on the way; we do not wait.
+    // One datagram back, even if nothing was written. Where it finds no room it is dropped, as by
+    // any router on the way; we do not wait.
     void finish() override {
         const std::string& answer = wfile.written();
         check(::sendto(server.fileno(), answer.data(), answer.size(), MSG_DONTWAIT,

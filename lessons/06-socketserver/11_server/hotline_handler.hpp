@@ -28,8 +28,8 @@ struct Desk {
     Switchboard& switchboard;
 };
 
-// Its base says how it reads and writes. A datagram is a whole conversation, greeting and all: its end
-// is the end of what the caller says.
+// Its base says how it reads and writes. A datagram is a whole conversation, greeting and all: its
+// end is the end of what the caller says.
 template <typename Base>
 class HotlineHandler final : public Base {
     static constexpr bool is_stream = std::is_base_of_v<StreamRequestHandler, Base>;

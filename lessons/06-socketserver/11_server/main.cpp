@@ -1,7 +1,7 @@
 // 06 socketserver, step 11: the server.
 //
-// Idea     Four kinds of server, three ways to process a request, one handler: twelve servers, and none
-//          of them has been written. Kind and way are two words that a program puts together.
+// Idea     Four kinds of server, three ways to process a request, one handler: twelve servers, and
+//          none of them has been written. Kind and way are two words that a program puts together.
 // Run it   ./lab run 06    and    ./lab run 06 -- --kind udp --mode forking
 // See      The greeting names the class that serves you. All of them count with one counter.
 // Was      Step 10 had all the parts.
@@ -40,8 +40,8 @@ std::atomic<BaseServer*> the_server = nullptr;
 std::atomic<bool> stop_asked = false;
 const pid_t the_process = ::getpid();
 
-// A child has a copy of this handler, but the bells are those of the parent: it leaves them alone. It
-// ends when the parent hangs up.
+// A child has a copy of this handler, but the bells are those of the parent: it leaves them alone.
+// It ends when the parent hangs up.
 extern "C" void stop(int /*number*/) {
     if (::getpid() != the_process) return;
     stop_asked = true;

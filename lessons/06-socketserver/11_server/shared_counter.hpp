@@ -11,8 +11,8 @@
 #include <memory>
 #include <string_view>
 
-// The number lies in a mapping of its own, which fork() does not copy (lesson 04, step 9). What a caller
-// says reaches nobody: a handler sleeps for its own caller, and has no ear for others.
+// The number lies in a mapping of its own, which fork() does not copy (lesson 04, step 9). What a
+// caller says reaches nobody: a handler sleeps for its own caller, and has no ear for others.
 class SharedCounter final : public Switchboard {
 public:
     SharedCounter() {

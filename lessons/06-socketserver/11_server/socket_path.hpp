@@ -15,9 +15,9 @@
 #include <filesystem>
 #include <string>
 
-// A port is free when its owner has ended. A path stays, whoever has died: the next bind() says that
-// it is in use. So we look who lives there, and remove what is dead; a living server keeps its path,
-// and a file that is no socket is none of our business.
+// A port is free when its owner has ended. A path stays, whoever has died: the next bind() says
+// that it is in use. So we look who lives there, and remove what is dead; a living server keeps its
+// path, and a file that is no socket is none of our business.
 class SocketPath {
 public:
     // All functions throw std::system_error. `permissions` say who may connect, as for a file: a
@@ -60,8 +60,8 @@ private:
         check(::flock(folder_.number(), LOCK_EX), "flock");
     }
 
-    // A socket refuses the connection when nobody has it open any more. Any other answer is a sign of
-    // life, and so is one that asks for the other kind of socket.
+    // A socket refuses the connection when nobody has it open any more. Any other answer is a sign
+    // of life, and so is one that asks for the other kind of socket.
     static bool nobody_lives_at(const Address& address) {
         struct stat there {};
         if (::lstat(address.path().c_str(), &there) == -1 || !S_ISSOCK(there.st_mode)) {

@@ -20,7 +20,8 @@ class StreamRequestHandler : public BaseRequestHandler {
 public:
     using BaseRequestHandler::BaseRequestHandler;
 
-    // Python's defaults. A derived class changes them in its constructor, or before it calls setup().
+    // Python's defaults. A derived class changes them in its constructor, or before it calls
+    // setup().
     int rbufsize = -1;              // how much is read ahead; -1: a usual amount
     int wbufsize = 0;               // how much is collected before it is sent; 0: nothing
     std::optional<Seconds> timeout; // for each call of rfile and wfile
@@ -44,8 +45,8 @@ protected:
         patience.timeout = timeout;
     }
 
-    // What handle() has written and not flushed leaves now; or the caller is lost, and then there is
-    // nobody to tell.
+    // What handle() has written and not flushed leaves now; or the caller is lost, and then there
+    // is nobody to tell.
     void finish() override {
         try {
             wfile.flush();

@@ -7,8 +7,8 @@
 
 #include <sys/types.h>
 
-// Either of the two servers, bound to a path. Python needs one line for each of them, and leaves the
-// path and its permissions to you.
+// Either of the two servers, bound to a path. Python needs one line for each of them, and leaves
+// the path and its permissions to you.
 template <typename Server>
 class AtPath : public Server {
 public:

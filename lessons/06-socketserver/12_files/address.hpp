@@ -22,8 +22,8 @@ public:
         std::memcpy(&storage_, &internet, sizeof internet);
     }
 
-    // A path in the file system. Throws std::invalid_argument where it does not fit: to cut it would
-    // make another path of it.
+    // A path in the file system. Throws std::invalid_argument where it does not fit: to cut it
+    // would make another path of it.
     static Address at_path(const std::string& path) {
         sockaddr_un local{.sun_family = AF_UNIX, .sun_path = {}};
         if (path.empty() || path.size() >= sizeof local.sun_path)

@@ -73,7 +73,8 @@ inline bool names_tag(std::string_view list, const std::string& tag) {
     return lists(list, tag) || lists(list, "w/" + tag) || lists(list, "*");
 }
 
-// The head, up to the empty line. It says where the content ends, so that another answer can follow.
+// The head, up to the empty line. It says where the content ends, so that another answer can
+// follow.
 inline std::string head_text(const Answer& answer, std::time_t now) {
     std::string text = "HTTP/1.1 " + std::to_string(answer.status) + ' ' +
                        std::string(phrase_of(answer.status)) + "\r\n";

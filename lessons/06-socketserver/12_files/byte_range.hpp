@@ -29,9 +29,9 @@ inline std::optional<std::uint64_t> position(std::string_view text) {
     return error == std::errc() ? value : std::numeric_limits<std::uint64_t>::max();
 }
 
-// "bytes=0-99" are the first hundred, "bytes=100-" all others, "bytes=-100" the last hundred. What we
-// do not understand we may take for unsaid (RFC 9110, section 14.2), and so we do with several ranges
-// in one request: small ones by the hundred would cost much and are good for little.
+// "bytes=0-99" are the first hundred, "bytes=100-" all others, "bytes=-100" the last hundred. What
+// we do not understand we may take for unsaid (RFC 9110, section 14.2), and so we do with several
+// ranges in one request: small ones by the hundred would cost much and are good for little.
 inline Part part_of(std::uint64_t size, std::string_view range) {
     const Part whole{.status = 200, .first = 0, .size = size};
     const Part none{.status = 416, .first = 0, .size = 0};

@@ -42,8 +42,8 @@ protected:
         check(::fcntl(request.socket.number(), F_SETFL, O_NONBLOCK), "fcntl");
     }
 
-    // Whoever asks for a page asks for its pictures next, so the connection stays. Requests that come
-    // before their turn wait in rfile, and in the kernel.
+    // Whoever asks for a page asks for its pictures next, so the connection stays. Requests that
+    // come before their turn wait in rfile, and in the kernel.
     void handle() override {
         for (bool open = true; open;) {
             const auto answer = next_answer();
@@ -93,8 +93,8 @@ private:
         if (answer.file.number() != -1) send_part(answer);
     }
 
-    // Piece by piece: the timeout is for a piece, so whoever takes less than one in that time is too
-    // slow, however often they take a byte.
+    // Piece by piece: the timeout is for a piece, so whoever takes less than one in that time is
+    // too slow, however often they take a byte.
     void send_part(const Answer& answer) {
         constexpr off_t piece = 65536;
         auto place = static_cast<off_t>(answer.first);
@@ -103,10 +103,10 @@ private:
             send_piece(answer.file, place, std::min(end, place + piece));
     }
 
-    // The bytes do not come to us: the kernel gives to the connection what it has in its memory of the
-    // file. And nothing falls where the file gets shorter; memory from mmap() would end with SIGBUS.
-    // 0 means that there is no more. So many bytes have been promised, and the caller waits for them:
-    // all that is left is to end the connection, so that they see it.
+    // The bytes do not come to us: the kernel gives to the connection what it has in its memory of
+    // the file. And nothing falls where the file gets shorter; memory from mmap() would end with
+    // SIGBUS. 0 means that there is no more. So many bytes have been promised, and the caller waits
+    // for them: all that is left is to end the connection, so that they see it.
     void send_piece(const Fd& file, off_t& place, off_t end) {
         const int caller = request.socket.number();
         const auto deadline = patience.end();
@@ -119,8 +119,8 @@ private:
         }
     }
 
-    // After a refusal much may be unread, and a close() would destroy the answer (lesson 01, step 8).
-    // So we end our direction and read on, for a second at most.
+    // After a refusal much may be unread, and a close() would destroy the answer (lesson 01, step
+    // 8). So we end our direction and read on, for a second at most.
     void say_goodbye() {
         const auto end = Clock::now() + Seconds(1);
         ::shutdown(request.socket.number(), SHUT_WR);

@@ -1,14 +1,15 @@
 // 06 socketserver, step 12: an application, files over HTTP.
 //
-// Idea     All that is new is a handler. It reads requests from rfile, as strictly as the standard asks,
-//          and answers with files; threads, goodbyes and errors are the library's. What strangers name
-//          is opened by the kernel below one folder, or not at all.
+// Idea     All that is new is a handler. It reads requests from rfile, as strictly as the standard
+//          asks, and answers with files; threads, goodbyes and errors are the library's. What
+//          strangers name is opened by the kernel below one folder, or not at all.
 // Run it   ./lab run 06/12 -- --folder lessons/06-socketserver/12_files/site
 //          and then, with the port that it says, http://127.0.0.1:PORT/ in a browser
-// See      A page with a picture, and on standard error who has asked for what. With curl: -i shows the
-//          head, -r 0-99 asks for a hundred bytes, --path-as-is /../ tries to get out.
+// See      A page with a picture, and on standard error who has asked for what. With curl: -i shows
+//          the head, -r 0-99 asks for a hundred bytes, --path-as-is /../ tries to get out.
 // Was      Step 11 serves the hotline only: a protocol that nobody speaks but us.
-// Broken   A thread for each browser, also while it has nothing to ask; and all can read it on the way.
+// Broken   A thread for each browser, also while it has nothing to ask; and all can read it on the
+//          way.
 // New      answer.hpp, below.hpp, byte_range.hpp, file_handler.hpp, file_options.hpp,
 //          folder_page.hpp, media_type.hpp, our_rules.hpp, path.hpp, read_head.hpp, refusal.hpp,
 //          request_head.hpp, site.hpp

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <utility>
 
-// A browser needs the type: without it a page is shown as text, and a picture not at all. What we do
-// not know is "some bytes", which a browser saves.
+// A browser needs the type: without it a page is shown as text, and a picture not at all. What we
+// do not know is "some bytes", which a browser saves.
 inline std::string_view media_type(std::string_view path) {
     using Kind = std::pair<std::string_view, std::string_view>;
     constexpr std::array<Kind, 20> kinds{{

@@ -44,9 +44,9 @@ inline std::string encoded(std::string_view path) {
     return text;
 }
 
-// The path below the root that a target asks for: "/a%20b/?c" asks for "a b/", and "/" for "". Throws
-// Refusal where there is none. We do not look for ".." here, in none of its spellings: the kernel
-// does (below.hpp), when nothing is left to be decoded.
+// The path below the root that a target asks for: "/a%20b/?c" asks for "a b/", and "/" for "".
+// Throws Refusal where there is none. We do not look for ".." here, in none of its spellings: the
+// kernel does (below.hpp), when nothing is left to be decoded.
 inline std::string path_from(std::string_view target) {
     if (small_letters(target.substr(0, 7)) == "http://") // As if we were a proxy. RFC 9112, 3.2.2
         target.remove_prefix(std::min(target.find('/', 7), target.size()));

@@ -11,8 +11,8 @@
 #include <optional>
 #include <system_error>
 
-// Until the caller is ready, until they are too slow; or until the server hangs up. Then nothing more is
-// heard, and what is owed may take a second.
+// Until the caller is ready, until they are too slow; or until the server hangs up. Then nothing
+// more is heard, and what is owed may take a second.
 class Patience {
 public:
     static constexpr auto grace = std::chrono::seconds(1);
@@ -28,8 +28,8 @@ public:
         return Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
     }
 
-    // Sleeps until the socket is ready. Throws std::system_error, whose code is std::errc::timed_out,
-    // when the end has come before.
+    // Sleeps until the socket is ready. Throws std::system_error, whose code is
+    // std::errc::timed_out, when the end has come before.
     void wait(const char* name, int number, short event, std::optional<Clock::time_point> end) {
         while (true) {
             if (is_late(end) || is_late(last_))
@@ -57,7 +57,8 @@ private:
         return end && Clock::now() >= *end;
     }
 
-    // Is it ready? Wakes early for the end of all, and notes it. Once is enough: it goes on ringing.
+    // Is it ready? Wakes early for the end of all, and notes it. Once is enough: it goes on
+    // ringing.
     bool sleep(int number, short event, std::optional<Clock::time_point> end) {
         auto until = Clock::now() + std::chrono::hours(1);
         if (end) until = std::min(until, *end);

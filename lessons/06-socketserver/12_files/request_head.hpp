@@ -10,7 +10,8 @@
 #include <string_view>
 
 // Two programs that read the same bytes differently are a hole: what one takes for the end of a
-// request is in the middle of it for the other. So what is not quite right is refused, not repaired.
+// request is in the middle of it for the other. So what is not quite right is refused, not
+// repaired.
 struct RequestHead {
     std::string method;
     std::string target;                        // as it came: "/a%20b?c"

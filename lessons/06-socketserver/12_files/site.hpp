@@ -93,8 +93,8 @@ private:
         if (names_tag(head.field("if-none-match"), tag))
             return {.status = 304, .fields = fields, .has_content = false};
 
-        // A part is to be put together with others. Where the file has changed since, all of it goes
-        // out: else half of the old one and half of the new one would make a whole.
+        // A part is to be put together with others. Where the file has changed since, all of it
+        // goes out: else half of the old one and half of the new one would make a whole.
         const auto only_of = head.field("if-range");
         const bool may_be_part = head.method == "GET" && (only_of.empty() || only_of == tag);
         const Part part = part_of(size, may_be_part ? head.field("range") : "");

@@ -1,8 +1,8 @@
 // 06 socketserver, step 1: the skeleton.
 //
 // Idea     Every server waits for a request and leads it through the same stations. BaseServer does
-//          that, and knows nothing about sockets: what a request is, and where it comes from, says a
-//          derived class. Here it is a letter in a box.
+//          that, and knows nothing about sockets: what a request is, and where it comes from, says
+//          a derived class. Here it is a letter in a box.
 // Run it   ./lab run 06/1
 // See      handle_request() handles one letter, or waits in vain. serve_forever() handles all that
 //          come, until another thread calls shutdown().
@@ -25,8 +25,8 @@
 #include <thread>
 #include <utility>
 
-// A pair of sockets, connected with each other: what is put in at one end comes out at the other, one
-// letter at a time (unix(7)).
+// A pair of sockets, connected with each other: what is put in at one end comes out at the other,
+// one letter at a time (unix(7)).
 class LetterBox final : public BaseServer {
 public:
     LetterBox() {

@@ -15,8 +15,8 @@
 #include <utility>
 
 // Waits for requests, and leads each through the same stations. It does not know where they come
-// from: that is what a derived class says. The names, the order and the defaults are those of Python's
-// socketserver (docs.python.org/3.11/library/socketserver.html).
+// from: that is what a derived class says. The names, the order and the defaults are those of
+// Python's socketserver (docs.python.org/3.11/library/socketserver.html).
 class BaseServer {
 public:
     BaseServer() = default;
@@ -44,8 +44,8 @@ public:
         }
     }
 
-    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one returns
-    // at once. Call it from another thread: who serves would wait for themselves.
+    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one
+    // returns at once. Call it from another thread: who serves would wait for themselves.
     void shutdown() {
         shift_.ask_to_end();
         shift_.wait_for_end();
@@ -60,8 +60,8 @@ public:
     }
 
 protected:
-    // The stations, in their order. A derived class says what is special about its own; they are not
-    // there to be called from outside.
+    // The stations, in their order. A derived class says what is special about its own; they are
+    // not there to be called from outside.
 
     // The next request, and whose it is. Throws std::system_error where there is none after all.
     virtual std::pair<Incoming, Address> get_request() = 0;

@@ -1,10 +1,11 @@
 // 06 socketserver, step 2: a server on TCP.
 //
-// Idea     TCPServer says what BaseServer leaves open: a request is a connection, and accept() brings
-//          it. Each station is a function of its own, so you change one and keep the others. Such a
-//          function is called a template method: the order is fixed, the stations are yours.
+// Idea     TCPServer says what BaseServer leaves open: a request is a connection, and accept()
+//          brings it. Each station is a function of its own, so you change one and keep the others.
+//          Such a function is called a template method: the order is fixed, the stations are yours.
 // Run it   ./lab run 06/2    and    nc 127.0.0.1 PORT
-// See      The server tells you the stations that your request has passed, and its log tells the rest.
+// See      The server tells you the stations that your request has passed, and its log tells the
+//          rest.
 // Was      Step 1 served letters in a box.
 // Broken   The work itself is a function of the server: to do something else you derive a server.
 // New      open.hpp, tcp_server.hpp

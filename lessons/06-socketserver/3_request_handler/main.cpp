@@ -1,8 +1,9 @@
 // 06 socketserver, step 3: the request handler.
 //
-// Idea     What is done with a request moves into a class of its own. For each request the server makes
-//          an object of it, and calls setup(), handle() and finish(). Now a server is a way to bring
-//          requests, a handler is what to do with one, and each can be exchanged without the other.
+// Idea     What is done with a request moves into a class of its own. For each request the server
+//          makes an object of it, and calls setup(), handle() and finish(). Now a server is a way
+//          to bring requests, a handler is what to do with one, and each can be exchanged without
+//          the other.
 // Run it   ./lab run 06/3    and    nc 127.0.0.1 PORT    and    ./lab run 06/3 -- eager
 // See      Say a line, and hear it in upper case. Say `throw`: handle() ends early, but finish() is
 //          called. With `eager` you see why a constructor cannot call handle().
@@ -48,8 +49,8 @@ protected:
     void finish() override { log_line("finish"); }
 };
 
-// Python's BaseRequestHandler calls handle() in its constructor, and the handler of the derived class
-// runs. Here is the same in C++.
+// Python's BaseRequestHandler calls handle() in its constructor, and the handler of the derived
+// class runs. Here is the same in C++.
 class EagerBase {
 public:
     EagerBase() { handle(); } // NOLINT(*-virtual-call): that is what it shows.
@@ -65,8 +66,9 @@ public:
     void handle() override { std::cout << "EagerHandler::handle\n"; }
 };
 
-// The object becomes an EagerHandler when the constructor of its base has returned. Before, it is an
-// EagerBase and nothing else: a function of the derived class could use members that do not exist yet.
+// The object becomes an EagerHandler when the constructor of its base has returned. Before, it is
+// an EagerBase and nothing else: a function of the derived class could use members that do not
+// exist yet.
 void be_eager() {
     std::cout << "called by the constructor: ";
     EagerHandler handler;

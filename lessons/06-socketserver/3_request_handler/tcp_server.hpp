@@ -9,8 +9,8 @@
 
 #include <utility>
 
-// Its constructor only makes the socket. To bind it, and to listen, are functions that a derived class
-// may override, and a constructor of a base class would not find those: Open calls them.
+// Its constructor only makes the socket. To bind it, and to listen, are functions that a derived
+// class may override, and a constructor of a base class would not find those: Open calls them.
 class TCPServer : public BaseServer {
 public:
     TCPServer(const Address& address, RequestHandlerClass handler_class)
@@ -44,8 +44,8 @@ public:
     int fileno() const override { return socket_.number(); }
 
 protected:
-    // The listener does not block: who has called may be gone before we pick up (lesson 02, step 6).
-    // Close-on-exec, as is every connection.
+    // The listener does not block: who has called may be gone before we pick up (lesson 02, step
+    // 6). Close-on-exec, as is every connection.
     TCPServer(const Address& address, RequestHandlerClass handler_class, int type)
         : BaseServer(std::move(handler_class)), server_address(address),
           socket_(check(::socket(address.family(), type | SOCK_CLOEXEC, 0), "socket")) {}

@@ -1,10 +1,12 @@
 // 06 socketserver, step 4: a connection like a file.
 //
 // Idea     A StreamRequestHandler has rfile and wfile. readline() brings a whole line, in whatever
-//          pieces it comes; write() sends all of it. What lesson 01 has taught stands in two classes.
+//          pieces it comes; write() sends all of it. What lesson 01 has taught stands in two
+//          classes.
 // Run it   ./lab run 06/4    and    nc 127.0.0.1 PORT
 // See      Say some lines, and `exit`. Say nothing for ten seconds, and you are hung up on.
-// Was      In step 3 a line that came in two pieces was two lines, and a silent caller stayed for ever.
+// Was      In step 3 a line that came in two pieces was two lines, and a silent caller stayed for
+//          ever.
 // Broken   While one caller is on the line, all others wait. Step 7.
 // New      line_size.hpp, patience.hpp, socket_file.hpp, stream_request_handler.hpp
 

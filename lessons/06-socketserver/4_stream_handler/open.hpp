@@ -3,10 +3,10 @@
 
 #include <utility>
 
-// In Python the constructor of TCPServer calls server_bind() and server_activate(), and finds those of
-// the derived class. In C++ the derived class is not there yet while a base is made, and not any more
-// while it is destroyed. So the last class of all does it: this one, which nobody derives from.
-// (Python's third argument, bind_and_activate=False, is a server without Open.)
+// In Python the constructor of TCPServer calls server_bind() and server_activate(), and finds those
+// of the derived class. In C++ the derived class is not there yet while a base is made, and not any
+// more while it is destroyed. So the last class of all does it: this one, which nobody derives
+// from. (Python's third argument, bind_and_activate=False, is a server without Open.)
 //
 //     Open<TCPServer> server(Address("127.0.0.1", 0));
 template <typename Server>

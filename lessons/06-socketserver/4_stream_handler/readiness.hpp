@@ -15,9 +15,9 @@
 using Clock = std::chrono::steady_clock; // A clock that nobody can set back.
 using Seconds = std::chrono::duration<double>;
 
-// Sleeps until there is something to read (POLLIN) or room to write (POLLOUT), for so long at most. Is
-// there? A signal may wake us early. poll() passes over a negative number, and can ask about any other,
-// where the sets of select() end at 1,023 (lesson 02, step 10).
+// Sleeps until there is something to read (POLLIN) or room to write (POLLOUT), for so long at most.
+// Is there? A signal may wake us early. poll() passes over a negative number, and can ask about any
+// other, where the sets of select() end at 1,023 (lesson 02, step 10).
 inline bool is_any_ready(std::span<pollfd> asked, Seconds time) {
     const Seconds left = std::clamp(time, Seconds(0), Seconds(3600));
     const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(left).count();

@@ -1,11 +1,11 @@
 // 06 socketserver, step 5: datagrams.
 //
-// Idea     A UDPServer has other stations and the same order: a request is one datagram, and there is
-//          no connection. The handler reads and writes like files again, so the same lines of handle()
-//          do for both kinds of server.
+// Idea     A UDPServer has other stations and the same order: a request is one datagram, and there
+//          is no connection. The handler reads and writes like files again, so the same lines of
+//          handle() do for both kinds of server.
 // Run it   ./lab run 06/5    and    nc -u 127.0.0.1 PORT
-// See      Each datagram is a request of its own, from its first byte to its last, also an empty one.
-//          One that is too long is dropped, and the log says so.
+// See      Each datagram is a request of its own, from its first byte to its last, also an empty
+//          one. One that is too long is dropped, and the log says so.
 // Was      In step 4 a request was a connection.
 // Broken   Datagrams get lost, and nobody is told. That is UDP, and the caller has to ask again.
 // New      datagram_request_handler.hpp, udp_server.hpp

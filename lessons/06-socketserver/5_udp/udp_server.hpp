@@ -12,8 +12,8 @@
 #include <system_error>
 #include <utility>
 
-// It is a TCPServer with other stations, as in Python. There are no connections: all callers come by
-// the one socket, and so do the answers.
+// It is a TCPServer with other stations, as in Python. There are no connections: all callers come
+// by the one socket, and so do the answers.
 class UDPServer : public TCPServer {
 public:
     UDPServer(const Address& address, RequestHandlerClass handler_class)
@@ -25,8 +25,9 @@ public:
 
 protected:
     // One call, one datagram, the whole of it; 0 bytes are a datagram, too, and no end of anything.
-    // One that is longer than our memory would be cut without a word: MSG_TRUNC makes recvfrom() say
-    // how long it was. Half a message is none, so we drop it. Here that is one more lost datagram.
+    // One that is longer than our memory would be cut without a word: MSG_TRUNC makes recvfrom()
+    // say how long it was. Half a message is none, so we drop it. Here that is one more lost
+    // datagram.
     std::pair<Incoming, Address> get_request() override {
         Address client_address;
         std::string packet(max_packet_size, '\0');

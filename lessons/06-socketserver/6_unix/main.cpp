@@ -3,8 +3,8 @@
 // Idea     Who is on the same machine can call a path. Both kinds of server go there: one with
 //          connections, one with datagrams. Their fileno() lets one poll() watch both.
 // Run it   ./lab run 06/6    and    nc -U upper.stream    and    nc -U -u upper.datagram
-// See      Only your own user may connect: ls -l. Kill the server with SIGKILL, and start it again: the
-//          path of the dead one is removed, that of a living one is not.
+// See      Only your own user may connect: ls -l. Kill the server with SIGKILL, and start it again:
+//          the path of the dead one is removed, that of a living one is not.
 // Was      A port is free when its owner dies. A path stays.
 // Broken   A caller on the one path keeps those on the other waiting. Step 7.
 // New      socket_path.hpp, unix_server.hpp
@@ -41,9 +41,9 @@ protected:
     }
 };
 
-// A datagram client that wants an answer must bind its own socket to a path. On the network the kernel
-// gives a client an address when it sends; at a path it does not, and who has no address cannot be
-// answered: then sendto() says ENOTCONN.
+// A datagram client that wants an answer must bind its own socket to a path. On the network the
+// kernel gives a client an address when it sends; at a path it does not, and who has no address
+// cannot be answered: then sendto() says ENOTCONN.
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();

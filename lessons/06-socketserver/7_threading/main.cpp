@@ -1,7 +1,8 @@
 // 06 socketserver, step 7: a thread for each request.
 //
-// Idea     ThreadingMixIn<TCPServer> is a TCPServer with another process_request(): it starts a thread
-//          and returns. Handlers do not notice. So lesson 03 becomes one word in front of a server.
+// Idea     ThreadingMixIn<TCPServer> is a TCPServer with another process_request(): it starts a
+//          thread and returns. Handlers do not notice. So lesson 03 becomes one word in front of a
+//          server.
 // Run it   ./lab run 06/7    and several times    nc 127.0.0.1 PORT
 // See      All are served at once, each by a thread of its own: who says `who` is told which.
 // Was      In step 4 the second caller waited until the first had left.

@@ -17,8 +17,8 @@ public:
         return Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
     }
 
-    // Sleeps until the socket is ready. Throws std::system_error, whose code is std::errc::timed_out,
-    // when the end comes before.
+    // Sleeps until the socket is ready. Throws std::system_error, whose code is
+    // std::errc::timed_out, when the end comes before.
     void wait(const char* name, int number, short event,
               std::optional<Clock::time_point> end) const {
         while (!is_ready(number, event, end ? Seconds(*end - Clock::now()) : Seconds(3600)))

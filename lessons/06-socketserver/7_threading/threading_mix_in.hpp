@@ -64,8 +64,8 @@ protected:
         threads_.splice(threads_.end(), one);
     }
 
-    // In the new thread: what process_request() and its catch do in a plain server. No exception may
-    // leave it: under it there is nothing but the end of the process (lesson 03, step 4).
+    // In the new thread: what process_request() and its catch do in a plain server. No exception
+    // may leave it: under it there is nothing but the end of the process (lesson 03, step 4).
     virtual void process_request_thread(Incoming& request, const Address& client_address) noexcept {
         try {
             this->finish_request(request, client_address);
@@ -90,8 +90,8 @@ private:
         std::thread thread;
     };
 
-    // Joins those that are over: until then they keep their stacks. (Python kept them all until 2020,
-    // and a server that ran for weeks grew and grew: bpo-37193.)
+    // Joins those that are over: until then they keep their stacks. (Python kept them all until
+    // 2020, and a server that ran for weeks grew and grew: bpo-37193.)
     void reap() {
         std::list<Entry> over; // It ends without the lock.
         const std::lock_guard lock(mutex_);

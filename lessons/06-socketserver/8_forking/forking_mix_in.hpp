@@ -53,16 +53,16 @@ protected:
         const pid_t child = check(::fork(), "fork");
         if (child == 0) serve_and_exit(request, client_address);
 
-        // The end of a child makes this descriptor readable, and wakes us. Where there is none left,
-        // we notice it a little later.
+        // The end of a child makes this descriptor readable, and wakes us. Where there is none
+        // left, we notice it a little later.
         Fd end(::pidfd_open(child, 0));
         if (end.number() != -1) this->lookout_.watch(end.number());
         active_children_.push_back({.pid = child, .end = std::move(end)});
         this->close_request(request); // Our copy. Not shutdown_request(): the child still talks.
     }
 
-    // Reaps the children that have ended; those and no others, a program may have children for other
-    // work. Blocking: waits for all.
+    // Reaps the children that have ended; those and no others, a program may have children for
+    // other work. Blocking: waits for all.
     void collect_children(bool blocking = false) {
         for (std::size_t i = active_children_.size(); i-- > 0;) {
             int status = 0;
@@ -80,9 +80,9 @@ protected:
         }
     }
 
-    // When there are too many, Python sleeps in waitpid() until one has ended. We let requests wait,
-    // and look up for all else. (Python reaps in service_actions() and handle_timeout(). This comes
-    // by as often, and before either.)
+    // When there are too many, Python sleeps in waitpid() until one has ended. We let requests
+    // wait, and look up for all else. (Python reaps in service_actions() and handle_timeout(). This
+    // comes by as often, and before either.)
     bool has_room() override {
         collect_children();
         return std::ssize(active_children_) < max_children && Server::has_room();
@@ -94,8 +94,8 @@ private:
         Fd end; // readable when it has ended: pidfd_open(2)
     };
 
-    // The child never returns to serve_forever(): that is the parent's. _exit(), as exit() would end
-    // what the parent has begun (lesson 04, step 6).
+    // The child never returns to serve_forever(): that is the parent's. _exit(), as exit() would
+    // end what the parent has begun (lesson 04, step 6).
     [[noreturn]] void serve_and_exit(Incoming& request, const Address& client_address) noexcept {
         int status = EXIT_FAILURE;
         try {

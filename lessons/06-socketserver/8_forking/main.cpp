@@ -1,9 +1,11 @@
 // 06 socketserver, step 8: a process for each request.
 //
-// Idea     ForkingMixIn<TCPServer> has one more process_request(): it starts a process. Lesson 04 is one
-//          word in front of a server, too. At most max_children live at a time; who comes then waits.
+// Idea     ForkingMixIn<TCPServer> has one more process_request(): it starts a process. Lesson 04
+//          is one word in front of a server, too. At most max_children live at a time; who comes
+//          then waits.
 // Run it   ./lab run 06/8    and several times    nc 127.0.0.1 PORT
-// See      Who says `who` is told by which process they are served. `crash` ends that one and no other.
+// See      Who says `who` is told by which process they are served. `crash` ends that one and no
+//          other.
 // Was      In step 7 whoever crashed took all with them.
 // Broken   kill PID ends the server in the middle of a sentence, whatever it is about to say.
 // New      forking_mix_in.hpp, lookout.hpp

@@ -16,8 +16,8 @@
 #include <utility>
 
 // Waits for requests, and leads each through the same stations. It does not know where they come
-// from: that is what a derived class says. The names, the order and the defaults are those of Python's
-// socketserver (docs.python.org/3.11/library/socketserver.html).
+// from: that is what a derived class says. The names, the order and the defaults are those of
+// Python's socketserver (docs.python.org/3.11/library/socketserver.html).
 class BaseServer {
 public:
     explicit BaseServer(RequestHandlerClass handler_class)
@@ -45,8 +45,8 @@ public:
         }
     }
 
-    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one returns
-    // at once. Throws std::logic_error in the thread that serves.
+    // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one
+    // returns at once. Throws std::logic_error in the thread that serves.
     void shutdown() {
         shift_.insist_on_another_thread();
         stop_soon();
@@ -59,8 +59,8 @@ public:
         lookout_.ring();
     }
 
-    // To stop is not to hang up: handlers in other threads and processes go on. After this they hear
-    // nothing more, and have a second to say what they owe. From anywhere, too.
+    // To stop is not to hang up: handlers in other threads and processes go on. After this they
+    // hear nothing more, and have a second to say what they owe. From anywhere, too.
     void hang_up() noexcept { end_of_calls_.ring(); }
     const Bell& end_of_calls() const { return end_of_calls_; }
 
@@ -73,8 +73,8 @@ public:
     }
 
 protected:
-    // The stations, in their order. A derived class says what is special about its own; they are not
-    // there to be called from outside.
+    // The stations, in their order. A derived class says what is special about its own; they are
+    // not there to be called from outside.
 
     // The next request, and whose it is. Throws std::system_error where there is none after all.
     virtual std::pair<Incoming, Address> get_request() = 0;

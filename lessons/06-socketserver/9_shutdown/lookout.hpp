@@ -10,8 +10,9 @@
 
 class Lookout {
 public:
-    // Is there something at the door? Sleeps until there is, until the bell rings, or something else
-    // that we watch is readable; for so long at most. A door of -1 is one that we do not look at.
+    // Is there something at the door? Sleeps until there is, until the bell rings, or something
+    // else that we watch is readable; for so long at most. A door of -1 is one that we do not look
+    // at.
     bool wait(int door, Seconds time) {
         watched_.front().fd = door;
         if (!is_any_ready(watched_, time)) return false;

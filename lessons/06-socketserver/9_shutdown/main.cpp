@@ -1,11 +1,11 @@
 // 06 socketserver, step 9: the end.
 //
-// Idea     A bell wakes the server: shutdown() rings, and serve_forever() returns at once, however long
-//          it wants to sleep. A second bell is for the handlers, which sleep elsewhere. And who would
-//          wait for themselves is told so.
+// Idea     A bell wakes the server: shutdown() rings, and serve_forever() returns at once, however
+//          long it wants to sleep. A second bell is for the handlers, which sleep elsewhere. And
+//          who would wait for themselves is told so.
 // Run it   ./lab run 06/9    and    nc 127.0.0.1 PORT    and    kill PID
-// See      The server sleeps for an hour, and ends at once when you say `stop`, or kill it. Who is on
-//          the line sees the end of the stream. Say `shutdown`: an error, and no deadlock.
+// See      The server sleeps for an hour, and ends at once when you say `stop`, or kill it. Who is
+//          on the line sees the end of the stream. Say `shutdown`: an error, and no deadlock.
 // Was      Steps 1 to 8 looked up twice a second, in vain all their lives, and half a second late.
 // Broken   When no descriptor is left for a caller, it spins. Step 10.
 // New      bell.hpp

@@ -27,7 +27,8 @@ public:
         Shift& shift_;
     };
 
-    // From any thread, also from a signal handler. Where nobody serves, it is for the next who does.
+    // From any thread, also from a signal handler. Where nobody serves, it is for the next who
+    // does.
     void ask_to_end() noexcept { is_asked_ = true; }
     bool is_to_end() const { return is_asked_; }
 

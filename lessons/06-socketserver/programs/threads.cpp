@@ -1,5 +1,5 @@
-// A server in the background: each request has a thread, and is told its number. When three have been
-// served, the main thread shuts the server down.
+// A server in the background: each request has a thread, and is told its number. When three have
+// been served, the main thread shuts the server down.
 #include "family.hpp"
 #include "open.hpp"
 #include "stream_request_handler.hpp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A server in the background: each request has a thread, and is told its number. When three have been
-served, the main thread shuts the server down."""
+"""A server in the background: each request has a thread, and is told its number. When three have
+been served, the main thread shuts the server down."""
 
 import contextlib
 import socketserver

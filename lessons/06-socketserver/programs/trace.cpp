@@ -1,5 +1,5 @@
-// Says which functions a request comes by, and in which thread: `trace SCENE`. trace.py does the same
-// with Python's own classes, and a test compares the two.
+// Says which functions a request comes by, and in which thread: `trace SCENE`. trace.py does the
+// same with Python's own classes, and a test compares the two.
 #include "datagram_request_handler.hpp"
 #include "family.hpp"
 #include "open.hpp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Says which functions a request comes by, and in which thread: `trace.py SCENE`. trace.cpp does the
-same with the classes of this lesson, and a test compares the two."""
+"""Says which functions a request comes by, and in which thread: `trace.py SCENE`. trace.cpp does
+the same with the classes of this lesson, and a test compares the two."""
 
 import socket
 import socketserver

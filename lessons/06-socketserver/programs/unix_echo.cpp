@@ -1,4 +1,5 @@
-// Echoes at a path: `unix_echo stream PATH` with connections, `unix_echo datagram PATH` with datagrams.
+// Echoes at a path: `unix_echo stream PATH` with connections, `unix_echo datagram PATH` with
+// datagrams.
 #include "datagram_request_handler.hpp"
 #include "open.hpp"
 #include "stream_request_handler.hpp"

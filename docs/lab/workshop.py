@@ -108,7 +108,8 @@ def built_meanwhile(*kinds: str) -> Iterator[None]:
     sessions wants to hear the priority of the session: sched(7), autogroup.)"""
     folders = [set_up(kind) for kind in kinds]
     words = [str(word) for folder in folders for word in (turn_at(folder), folder)]
-    script = 'echo 19 >/proc/self/autogroup; while [ $# -gt 0 ]; do flock "$1" "$0" -C "$2"; shift 2; done'
+    script = "echo 19 >/proc/self/autogroup\n"
+    script += 'while [ $# -gt 0 ]; do flock "$1" "$0" -C "$2"; shift 2; done'
     command = ["nice", "-n", "19", "sh", "-c", script, tool("ninja"), *words]
     with child(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as builds:
         yield

@@ -7,7 +7,8 @@
 // Run it   ./lab run 06/10    and    nc 127.0.0.1 PORT    and    nc -s 127.0.0.13 127.0.0.1 PORT
 // See      Who calls from 127.0.0.13 is hung up on. Say `throw`: the error is counted, the server
 //          lives. `errors` tells how many there were.
-// Was      In step 9 a server at its limit of descriptors asked 25,000 times a second for one more.
+// Was      In step 9 a server at its limit of descriptors asked for one more again and again, with
+//          all its processor.
 // Broken   Each of the servers has one service, and one way to serve. Step 11 brings all together.
 // New      shortage.hpp
 // Changed  base_server.hpp, threading_mix_in.hpp

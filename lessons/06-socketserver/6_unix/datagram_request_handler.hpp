@@ -23,7 +23,7 @@ public:
 
     std::string readline(std::size_t limit = any) { return read(line_size(left_, limit)); }
     std::string read(std::size_t count = any) {
-        const std::string taken(left_.substr(0, count));
+        std::string taken(left_.substr(0, count));
         left_.remove_prefix(taken.size());
         return taken;
     }

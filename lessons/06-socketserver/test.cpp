@@ -340,7 +340,7 @@ TEST_CASE("step 9: shutdown() by the thread that serves is an error; stop_soon()
 
 TEST_CASE("step 9: SIGTERM ends it out of an hour's sleep, also while somebody is on the line") {
     Server idle = step(9);
-    idle.stop(500ms);
+    idle.stop();
     Server server = step(9);
     Caller silent = shouted_at(server, "silent");
     server.signal(SIGTERM);

@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -53,6 +55,14 @@ double seconds_of(const auto& work) {
     const auto begin = Clock::now();
     work();
     return Seconds(Clock::now() - begin).count();
+}
+
+// The least of five: a machine may be slow for a moment, and a wrong server is slow always.
+double least_seconds_of(const auto& work) {
+    double least = 3600;
+    for (int i = 0; i < 5; ++i)
+        least = std::min(least, seconds_of(work));
+    return least;
 }
 
 // Does it hold within five seconds?
@@ -116,9 +126,7 @@ public:
           thread_([this, poll_interval] { server_.serve_forever(poll_interval); }) {}
     Serving(const Serving&) = delete;
     Serving& operator=(const Serving&) = delete;
-    ~Serving() { end(); }
-    void end() {
-        if (!thread_.joinable()) return;
+    ~Serving() {
         server_.shutdown();
         thread_.join();
     }
@@ -209,10 +217,10 @@ TEST_CASE("defaults") {
 TEST_CASE("handle_request() waits as long as timeout says, and then calls handle_timeout()") {
     Open<Noting<TCPServer>> server(anywhere, working(echo_line));
     server.timeout = Seconds(0.2);
-    const double waited = seconds_of([&] { server.handle_request(); });
+    const double waited = least_seconds_of([&] { server.handle_request(); });
     CHECK(waited >= 0.2);
-    CHECK(waited <= 0.4 * slowness);
-    CHECK(server.notes.text() == "handle_timeout ");
+    CHECK(waited <= 0.4);
+    CHECK(server.notes.text().starts_with("handle_timeout handle_timeout "));
 }
 
 TEST_CASE("handle_request() handles one request, and no second one") {
@@ -231,12 +239,15 @@ TEST_CASE("handle_request() handles one request, and no second one") {
 TEST_CASE("shutdown() returns within 50 ms, whatever the poll interval") {
     for (const double interval : {0.01, 0.5, 3600.0}) {
         Open<TCPServer> server(anywhere, working(echo_line));
-        Serving serving(server, Seconds(interval));
-        Client client(server.server_address);
-        client.say("hello\n");
-        CHECK(client.rest() == "hello\n"); // So it serves.
-        CHECK(seconds_of([&] { server.shutdown(); }) < 0.05 * slowness);
-        serving.end();
+        double least = 3600;
+        for (int i = 0; i < 5; ++i) {
+            std::optional<Serving> serving(std::in_place, server, Seconds(interval));
+            Client client(server.server_address);
+            client.say("hello\n");
+            CHECK(client.rest() == "hello\n");                             // So it serves.
+            least = std::min(least, seconds_of([&] { serving.reset(); })); // shutdown(), join()
+        }
+        CHECK(least < 0.05);
     }
 }
 

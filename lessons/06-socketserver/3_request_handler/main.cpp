@@ -53,7 +53,7 @@ protected:
 // class runs. Here is the same in C++.
 class EagerBase {
 public:
-    EagerBase() { handle(); } // NOLINT(*-virtual-call): that is what it shows.
+    EagerBase() { handle(); } // NOLINT(*VirtualCall): that is what it shows.
     EagerBase(const EagerBase&) = delete;
     EagerBase& operator=(const EagerBase&) = delete;
     virtual ~EagerBase() = default;

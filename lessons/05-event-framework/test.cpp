@@ -196,8 +196,7 @@ TEST_CASE("step 16: SIGTERM in the middle of an answer: it is finished, then the
     Server server = step(16);
     Caller silent = greeted(server, "silent");
     Caller caller = greeted(server, "A");
-    // More than the kernel's buffers hold; a sanitizer takes its time to make it.
-    const std::size_t size = sanitized() ? 1'000'000 : 8'000'000;
+    const std::size_t size = long_answer();
     caller.send("big " + std::to_string(size) + "\n");
     caller.read_exactly(100'000);
     server.signal(SIGTERM);

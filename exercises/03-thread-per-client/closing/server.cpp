@@ -45,7 +45,7 @@ class Shop {
 public:
     // TODO(you): the shop closes. Who sleeps in recv() does not see that. Who wakes them up? Who
     // waits until they have left, and how long?
-    ~Shop() {}
+    ~Shop() { sweep(); }
 
     void let_in(Fd caller) {
         // TODO(you): who owns this thread? Who will know when it has ended?

@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <string>
 #include <vector>
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -89,7 +92,7 @@ TEST_CASE("no_letter_is_lost") {
     for (Caller& caller : callers)
         caller.send("\n"); // now all of them weigh at once
     for (Caller& caller : callers)
-        caller.read_exactly(heavy.size());
+        caller.read_exactly(heavy.size(), 5s);
     for (Caller& caller : callers)
         caller.expect_line_like(" (* lines, * letters)");
     Caller last = server.call("L");

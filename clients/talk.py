@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
 PIECE = PATTERN * 2849  # about 64 KiB
+LOGGED = 80  # bytes of a piece that the log has; its length it always has
 LONGEST_LINE = 1 << 20  # no answer has more; a server that sends on without a newline is stopped
 
 
@@ -174,7 +175,7 @@ class Caller:
             pass
         except OSError as error:
             raise self._failure(error, "take what we send") from None
-        self._note("sent", data=data[:60], count=taken)
+        self._note("sent", data=data[:LOGGED], count=taken)
         return taken
 
     # Listening
@@ -212,7 +213,7 @@ class Caller:
         """Receives `count` bytes, keeps none of them, and returns their Adler-32 sum."""
         checksum, beginning = 1, b""
         for piece in self._pieces(count):
-            beginning = beginning or piece[:60]
+            beginning = beginning or piece[:LOGGED]
             checksum = zlib.adler32(piece, checksum)
         self._note("received", data=beginning, count=count)
         return checksum
@@ -349,7 +350,7 @@ class Caller:
         }
         if data is not None:
             event["bytes"] = len(data) if count is None else count
-            event["text"] = show(data[:60])
+            event["text"] = show(data[:LOGGED])
         if why:
             event["why"] = why
         self._log.write(json.dumps(event) + "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from talk import LOGGED
 from timeline import Event, Visit, busy_with, is_long, is_part, visits
 
 CHANGING = [
@@ -83,7 +84,7 @@ def conversation(events: list[Event]) -> list[str]:
 def lines_in(event: Event) -> list[str]:
     """The lines of one piece, as far as the log has them."""
     text = steady(event["text"])
-    if event["bytes"] > 60:
+    if event["bytes"] > LOGGED:
         return [f"{text[:40]}... ({event['bytes']:,} bytes)"]
     return text.removesuffix("\\n").split("\\n")
 

@@ -114,6 +114,10 @@ def _sunk(caller: socket.socket, line: bytes, kept: bytes) -> Generator[bytes, N
 def hotline(caller: socket.socket) -> None:
     """The protocol, as far as a client can tell."""
     caller.sendall(GREETING)
+    converse(caller)
+
+
+def converse(caller: socket.socket) -> None:
     for line in lines(caller):
         if len(line) > 1024:
             caller.sendall(b"Line too long\n")

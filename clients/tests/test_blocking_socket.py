@@ -18,7 +18,7 @@ import unittest
 from pathlib import Path
 
 from processes import DEADLINE, Finished, command, run, start, wait_for
-from servers import GREETING, Serve, Server, checksum, hard_reset, hotline, pattern
+from servers import GREETING, Serve, Server, checksum, converse, hard_reset, hotline, pattern
 
 CLIENT = "01_blocking_socket.py"
 
@@ -478,7 +478,7 @@ class AtATerminal(Client):
         def passes_on(line: socket.socket) -> None:
             line.sendall(GREETING)
             line.sendall(others.recv(100))
-            hotline(line)
+            converse(line)
 
         with others, ours, Server(passes_on) as server, Terminal(server.port) as terminal:
             terminal.sees("> ")

@@ -68,10 +68,10 @@ class Caller:
             self.socket.sendall(text)
 
     def expect(self, answer: bytes) -> None:
-        """Exactly these bytes come. Whoever is dropped got a beginning of them."""
-        deadline = soon()
+        """Exactly these bytes come, none long after the one before. Whoever is dropped got a
+        beginning of them."""
         while answer:
-            with self._waiting_for(f"{answer[:30]!r}", deadline):
+            with self._waiting_for(f"{answer[:30]!r}", soon()):
                 piece = self.socket.recv(min(65536, len(answer)))
             if not piece:
                 raise Dropped(f"the end came, not {answer[:30]!r}")

@@ -268,6 +268,8 @@ class Log:
     def __init__(self, path: Path) -> None:
         text = path.read_text(errors="replace") if path.exists() else ""
         self._lines = list(whole_lines(text))
+        # Calls under way when strace left: it does not say what became of them.
+        self.cut_off = text.count(" <unfinished ...>") - text.count(" resumed>")
 
     def fired(self) -> list[str]:
         """The lines that say that a fault came."""

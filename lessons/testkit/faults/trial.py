@@ -220,7 +220,8 @@ def day(trial: Trial, stage: Stage, folder: Path) -> Verdict:
 
         if fired and not log.hit_a_caller():
             answer = SERVE
-        complaints = complaints_of_callers(answer, fates, fired) + unserved
+        possible = fired + (log.cut_off if trial.occurrence.endswith("+") else 0)
+        complaints = complaints_of_callers(answer, fates, possible) + unserved
         complaints += [f"it closes descriptor {number} again" for number in log.closed_again()]
         return Verdict(complaints + aftermath(server, descriptors), fired > 0)
 

@@ -29,6 +29,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import ascii_uppercase
 from types import FrameType
 
 from talk import Parser, TalkError, run, whom_to_call
@@ -102,6 +103,22 @@ class Scene:
     name: str
     idea: str
     steps: list[re.Match[str]]
+
+    def with_callers(self, count: int) -> Scene:
+        """The same for so many: those who come in addition do as the last one does, right after."""
+        names = list(self.callers())
+        if not len(names) <= count <= len(ascii_uppercase):
+            raise TalkError(
+                f"the scene {self.name} has {len(names)} callers; "
+                f"it can have up to {len(ascii_uppercase)}, not {count}"
+            )
+        last, more = names[-1], ascii_uppercase[len(names) : count]
+        steps: list[re.Match[str] | None] = []
+        for step in self.steps:
+            steps.append(step)
+            if step.string.startswith(f"{last} "):
+                steps += [STEP.fullmatch(name + step.string[1:]) for name in more]
+        return Scene(self.name, self.idea, [step for step in steps if step])
 
     def callers(self) -> dict[str, str | None]:
         """Each caller, and the habit of those who have one."""
@@ -320,6 +337,9 @@ def main() -> int:
     parser.add_argument(
         "--client", type=client_file, default=CLIENT, metavar="FILE", help="the callers' client"
     )
+    parser.add_argument(
+        "--clients", type=int, metavar="N", help="more callers, who do as the last one does"
+    )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(
         "--draw", action="store_true", help="lanes and a table (this is the default)"
@@ -329,8 +349,11 @@ def main() -> int:
     options = parser.parse_args()
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    scene = scene_of(options.scene)
+    if options.clients is not None:
+        scene = scene.with_callers(options.clients)
     recording = play(
-        options.scene, options.host, options.port, client=options.client, timeout=options.timeout
+        scene, options.host, options.port, client=options.client, timeout=options.timeout
     )
     if options.transcript:
         print(transcript(recording.events), end="", flush=True)

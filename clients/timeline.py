@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,7 @@ class Visit:
     called: float
     connected: float | None = None
     greeted: float | None = None
+    served_by: str = ""  # the process and the thread, as the greeting names them
     asking: str = ""  # what was said last
     answered: bool = False
     ended: float = 0.0
@@ -111,9 +113,18 @@ def note(visit: Visit, time: float, do: str, event: Event) -> None:
     elif do == "received" and is_answer(event["text"], visit.asking):
         if visit.greeted is None and event["text"].startswith("Welcome to "):
             visit.greeted = time
+            visit.served_by = server_in(event["text"])
         else:
             visit.answered = True
         enter(visit, "silent", time)
+
+
+def server_in(greeting: str) -> str:
+    found = re.search(r"pid (\d+), thread (.+?)(\\n)?$", greeting)
+    if not found:
+        return ""
+    process, thread = found[1], found[2]
+    return f"process {process}" + (f", thread {thread}" if thread != process else "")
 
 
 def is_answer(text: str, asking: str) -> bool:
@@ -200,13 +211,17 @@ class Pen:
 
 def scale(length: float, columns: int) -> str:
     """Round times above the lanes, each over its column."""
-    steps = (base * 10.0**power for power in range(-4, 6) for base in (1, 2, 5))
-    step = next(step for step in steps if length / step * 12 <= columns)
-    line, tick = "", 0
+    step, line, tick = round_step(length, columns / 12), "", 0
     while (place := int(tick * step / length * columns)) <= columns - 7:
         line = line.ljust(place) + f"{tick * step:.10g}" + (" s" if tick == 0 else "")
         tick += 1
     return line
+
+
+def round_step(length: float, most: float) -> float:
+    """The smallest round number of seconds of which at most so many fit into the length."""
+    steps = (base * 10.0**power for power in range(-4, 6) for base in (1, 2, 5))
+    return next(step for step in steps if length / step <= most)
 
 
 def table(seen: list[Visit]) -> list[str]:
@@ -250,7 +265,16 @@ def sentence(seen: list[Visit]) -> str:
     return f"Nobody waited: {who} greeted within {span_text(max(greeted))}."
 
 
-def wait_of(visit: Visit, seen: list[Visit]) -> list[str]:
+def because(wait: Span, visit: Visit, seen: list[Visit]) -> str:
+    busy = busy_with(wait, visit, seen)
+    return f": the server was busy with {' and then '.join(busy)}" if busy else ""
+
+
+def wait_of(
+    visit: Visit,
+    seen: list[Visit],
+    reason: Callable[[Span, Visit, list[Visit]], str] = because,
+) -> list[str]:
     queue, answer = visit.wait_in_queue(), visit.wait_for_answer()
     if visit.connected is None:
         return [f"{visit.who} did not get through."]
@@ -258,24 +282,15 @@ def wait_of(visit: Visit, seen: list[Visit]) -> list[str]:
         in_queue = f"{visit.who} waited {span_text(queue.length)} in the kernel's queue"
         if visit.greeted is None:
             return [f"{in_queue} and was never greeted."]
-        return [f"{in_queue}{because(queue, visit, seen)}."]
-    busy = busy_with(answer, visit, seen) if answer and is_long(answer) else []
-    if answer and busy:
-        late = span_text(answer.length)
-        return [
-            f"{visit.who} was greeted at once, but waited {late} for an answer: the server was "
-            f"busy with {' and then '.join(busy)}."
-        ]
+        return [f"{in_queue}{reason(queue, visit, seen)}."]
+    if answer and is_long(answer) and busy_with(answer, visit, seen):
+        late, why = span_text(answer.length), reason(answer, visit, seen)
+        return [f"{visit.who} was greeted at once, but waited {late} for an answer{why}."]
     return []
 
 
 def is_long(wait: Span) -> bool:
     return wait.length > NOTICEABLE
-
-
-def because(wait: Span, visit: Visit, seen: list[Visit]) -> str:
-    busy = busy_with(wait, visit, seen)
-    return f": the server was busy with {' and then '.join(busy)}" if busy else ""
 
 
 def busy_with(wait: Span, visit: Visit, seen: list[Visit]) -> list[str]:
@@ -325,11 +340,15 @@ def read_logs(files: Iterable[str]) -> list[Event]:
 
 
 def show_on_screen(events: Iterable[Event]) -> None:
-    """Draws as wide and as colourful as standard output allows."""
+    width, colour, ascii = screen()
+    print(draw(events, width, colour, ascii), end="", flush=True)
+
+
+def screen() -> tuple[int, bool, bool]:
+    """How wide standard output is, whether it has colours, whether it has no signs but ASCII's."""
     colour = sys.stdout is not None and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     encoding = (sys.stdout.encoding if sys.stdout is not None else "") or ""
-    width = min(shutil.get_terminal_size().columns, 120)
-    print(draw(events, width, colour, ascii="utf" not in encoding.lower()), end="", flush=True)
+    return min(shutil.get_terminal_size().columns, 120), colour, "utf" not in encoding.lower()
 
 
 def main() -> int:

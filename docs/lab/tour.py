@@ -4,8 +4,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Iterator, NamedTuple, Optional
 
 from doctor import ROOT, Stop, output
 from lessons import Lesson
@@ -58,18 +59,26 @@ def visit(lesson: Lesson, command: list[str]) -> Impression:
 
 def play(scene: str, line: tuple[str, str], server: int, log: Path) -> Cost:
     """Plays one scene, and looks at the server all the while."""
-    host, port = line
-    script = [sys.executable, str(ROOT / "clients/scenes.py"), scene]
-    script += ["--host", host, "--port", port, "--json"]
-    most, end = Cost(), time.monotonic() + LONGEST_SCENE
-    with log.open("w") as events, child(script, stdout=events) as callers:
-        while callers.poll() is None:
-            if time.monotonic() > end:
-                raise Stop(f"the scene {scene} did not end within {LONGEST_SCENE:g} seconds")
-            most = most.peak(cost(server))
-            time.sleep(LOOK)
+    with log.open("w") as events, child(script(scene, *line), stdout=events) as callers:
+        most = observe(server, callers)
     if callers.returncode != 0:
         raise Stop(f"the scene {scene} failed with exit code {callers.returncode}")
+    return most
+
+
+def script(scene: str, host: str, port: str) -> list[str]:
+    callers = [sys.executable, str(ROOT / "clients/scenes.py"), scene]
+    return [*callers, "--host", host, "--port", port, "--json"]
+
+
+def observe(server: Optional[int], callers: "subprocess.Popen[str]") -> Cost:
+    """Looks at the server, if it is one of our processes, until the callers have left."""
+    most, end = Cost(), time.monotonic() + LONGEST_SCENE
+    while callers.poll() is None:
+        if time.monotonic() > end:
+            raise Stop(f"the callers were not done within {LONGEST_SCENE:g} seconds")
+        most = most.peak(cost(server)) if server else most
+        time.sleep(LOOK)
     return most
 
 
@@ -87,19 +96,24 @@ def longest_wait(log: Path) -> float:
 
 
 def cost(server: int) -> Cost:
-    """What it takes now. It has a session of its own, and its children are in it."""
+    """What it takes now."""
     processes = threads = memory = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
-            if stat[3] != str(server) or stat[0] in "ZX":
-                continue
-            processes, threads = processes + 1, threads + int(stat[17])
+    for process in family(server):
+        with suppress(OSError):  # it ended while we looked
+            tasks = len(list((process / "task").iterdir()))
+            processes, threads = processes + 1, threads + tasks
             for line in (process / "smaps_rollup").read_text().splitlines():
                 memory += int(line.split()[1]) if line.startswith("Pss:") else 0
-        except (OSError, IndexError):
-            pass  # it ended while we looked
     return Cost(processes, threads, memory)
+
+
+def family(server: int) -> Iterator[Path]:
+    """It and its children, in /proc. It has a session of its own, and they are in it."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, IndexError):  # it ended while we looked
+            stat = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if stat[3] == str(server) and stat[0] not in "ZX":
+                yield process
 
 
 def table(impressions: list[Impression]) -> str:
@@ -109,11 +123,14 @@ def table(impressions: list[Impression]) -> str:
         name = lesson.folder.name.replace("-", " ")
         room = f"{memory / 1024:.1f} MiB" if memory else "-"
         rows.append([name, *map(span, waits), str(processes), str(threads), room])
+    return aligned(rows)
+
+
+def aligned(rows: list[list[str]], gap: str = "  ") -> str:
+    """Names on the left, figures on the right."""
     widths = [max(map(len, column)) for column in zip(*rows)]
-    lines = []
-    for row in rows:
-        lines.append("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]))
-    return "\n".join(lines)
+    lines = [[row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])] for row in rows]
+    return "\n".join(map(gap.join, lines))
 
 
 def span(seconds: float) -> str:

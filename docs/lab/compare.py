@@ -325,34 +325,33 @@ def sight(take: Take) -> str:
     seen, waits = take.visits, take.waits()
     if not any(visit.greeted is not None for visit in seen):
         return "Nobody was greeted."
-    for visit in sorted(seen, key=lambda visit: -waits[visit.who]):
-        for text in wait_of(visit, seen, lambda *wait: reason(take, *wait)):
-            return text.removesuffix(".") + others(waits, visit.who) + "."
+    told = {v.who: wait_of(v, seen, lambda *wait: reason(take, *wait)) for v in seen}
+    late = sorted((who for who in told if told[who]), key=lambda who: -waits[who])
+    if late:
+        others = f"; {listed(sorted(late[1:]))} waited as well." if late[1:] else "."
+        return told[late[0]][0].removesuffix(".") + others
     if take.faults:
-        return f"{listed([visit.who for visit in seen if visit.failed]) or 'Nobody'} was let down."
+        failed = [visit.who for visit in seen if visit.failed]
+        return f"{listed(failed) or 'Nobody'} {'were' if len(failed) > 1 else 'was'} let down."
     who, longest = max(waits.items(), key=lambda wait: wait[1])
     if longest > NOTICEABLE:
-        took = span_text(longest)
-        return (
-            f"Nobody waited for anybody else: {hands(seen)}. {who}'s answer took {took} by itself."
-        )
+        slow = f"{who}'s answer took {span_text(longest)} by itself"
+        return f"Nobody waited for anybody else: {hands(seen)}, and {slow}."
     return f"Nobody waited: {hands(seen)}{meanwhile(seen)}."
 
 
 def reason(take: Take, wait: Span, visit: Visit, seen: list[Visit]) -> str:
     """Who was busy with whom, while this caller waited."""
     busy = busy_with(wait, visit, seen)
+    kind, count, callers = crew(seen)
+    if len(busy) > 1 and 1 < count < callers:
+        return f": all {count} {kind} were busy with {listed(busy)}"
+    alone = f"the {kind} that served them" if count == 1 < callers else "the server"
+    server = "the only thread" if take.cost and take.cost.threads == 1 else alone
     if len(busy) == 1:
-        spans = [span for visit in seen if visit.who == busy[0] for span in visit.spans]
-        return f": {busy_one(take)} {deed(busy[0], max(spans, key=wait.overlap))}"
-    return f": {busy_one(take)} was busy with {listed(busy)}" if busy else ""
-
-
-def busy_one(take: Take) -> str:
-    if take.cost and take.cost.threads == 1:
-        return "the only thread"
-    served = [visit.served_by for visit in take.visits if visit.served_by]
-    return "the thread that served them" if len(served) > 1 == len(set(served)) else "the server"
+        spans = [span for other in seen if other.who == busy[0] for span in other.spans]
+        return f": {server} {deed(busy[0], max(spans, key=wait.overlap))}"
+    return f": {server} was busy with {listed(busy)}" if busy else ""
 
 
 def deed(who: str, span: Span) -> str:
@@ -367,25 +366,24 @@ def nap(span: Span) -> int:
     return amount_of(b"sleep", span.asking.removesuffix("\\n").encode()) or 0
 
 
-def others(waits: dict[str, float], first: str) -> str:
-    late = [who for who, wait in waits.items() if wait > NOTICEABLE and who != first]
-    return f"; {listed(late)} waited as well" if late else ""
+def crew(seen: list[Visit]) -> tuple[str, int, int]:
+    """What the greetings tell: threads of one process or processes, how many, for how many callers."""
+    served = [visit.served_by for visit in seen if visit.served_by]
+    processes = {name.partition(",")[0] for name in served}
+    count = len(set(served))
+    kind = "thread" if len(processes) == 1 else "process"
+    plural = "" if count == 1 else "s" if kind == "thread" else "es"
+    return kind + plural, count, len(served)
 
 
 def hands(seen: list[Visit]) -> str:
     """How many served how many."""
-    served = [visit.served_by for visit in seen if visit.greeted is not None]
-    processes = {name.partition(",")[0] for name in served}
-    if len(served) == 1 or not all(served):
+    kind, count, callers = crew(seen)
+    if callers < 2:
         return "whoever called was greeted at once"
-    if len(processes) == len(served):
-        return "each caller had a process of their own"
-    if len(set(served)) == len(served):
-        return "each caller had a thread of their own"
-    kind = "thread" if len(processes) == 1 else "process"
-    count = len(set(served))
-    many = "both" if len(served) == 2 else f"all {len(served)}"
-    return f"one {kind} served {many}" if count == 1 else f"{count} of its threads served {many}"
+    if count == callers:
+        return f"each caller had a {'thread' if kind == 'threads' else 'process'} of their own"
+    return f"{'one' if count == 1 else count} {kind} served {'both' if callers == 2 else f'all {callers}'}"
 
 
 def meanwhile(seen: list[Visit]) -> str:

@@ -19,6 +19,7 @@ KINDS = {
     "silent": "is served, says nothing",
     "asked": "has asked, waits for the answer",
 }
+THIN = ("connecting", "silent")
 MARKS = {
     "accepted": "is accepted and greeted",
     "answered": "is answered",
@@ -169,7 +170,7 @@ def lane(visit: Visit, start: float, length: float) -> str:
     parts = []
     for span in [calling, *visit.spans]:
         x, width = place(span.start), place(span.end) - place(span.start)
-        y, height = (28, 2) if span.kind in ("silent", "connecting") else (22, 14)
+        y, height = (28, 2) if span.kind in THIN else (22, 14)
         told = f"{visit.who} {KINDS[span.kind]}: {span_text(span.length)}"
         if span.kind == "asked":
             told += ", " + span.asking.removesuffix("\\n")
@@ -196,10 +197,11 @@ def marks(visit: Visit) -> list[tuple[str, float]]:
 def legend(seen: list[Visit]) -> str:
     """What the signs mean that this page has."""
     kinds = {span.kind for visit in seen for span in visit.spans}
+    kinds |= {"connecting" for visit in seen if visit.connected is None}
     signs = {mark for visit in seen for mark, _ in marks(visit)}
     parts = []
     for kind, meaning in KINDS.items():
-        y, height = (6, 2) if kind == "silent" else (1, 12)
+        y, height = (6, 2) if kind in THIN else (1, 12)
         if kind in kinds:
             shape = f"<rect class='{kind}' width='28' y='{y}' height='{height}'/>"
             parts.append(f"<li><svg aria-hidden='true'>{shape}</svg>{meaning}</li>")

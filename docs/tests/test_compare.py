@@ -255,6 +255,17 @@ class Sentences(unittest.TestCase):
             meanwhile = "and while A's handler slept, B was answered within 100 ms"
             self.assertEqual(self.sight(sleeper, quick), f"Nobody waited: {whose}, {meanwhile}.")
 
+    def test_all_hands_are_busy(self) -> None:
+        first, second = (
+            visit(who, *CALLS, (0, "greeted"), (2, "closed"), by=f"pid {who}, thread {who}")
+            for who in "12"
+        )
+        late = visit("C", *CALLS, (2, "greeted"), (3, "closed"), by="pid 1, thread 1")
+        self.assertEqual(
+            self.sight(first, second, late),
+            "C waited 2.0 s in the kernel's queue: all 2 processes were busy with 1 and 2.",
+        )
+
     def test_nobody_is_greeted_or_somebody_is_let_down(self) -> None:
         self.assertEqual(self.sight(visit("A", *CALLS, (1, "failed"))), "Nobody was greeted.")
         slow = visit("A", *CALLS, (0, "greeted"), (1, "?big 9"), (3, "!sum 1"), (3, "closed"))

@@ -76,6 +76,7 @@ def set_up(kind: str) -> Path:
     setup = [tool("meson"), "setup", str(folder), str(ROOT)]
     if kind in SANITIZERS:
         setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
+        setup += ["-Dcpp_args=-g1"]  # its reports name lines; that compiles in four fifths of the time
         setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
     setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
     succeeded, said = quietly(f"Setting up {folder.name}/", setup)

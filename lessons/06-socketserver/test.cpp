@@ -276,18 +276,20 @@ TEST_CASE("step 6: a dead one's path is taken over; a living one's is not, nor a
 
 TEST_CASE("step 7: all at once, each by a thread of its own, and nothing is left of them") {
     Server server = step(7);
-    const Counts before = server.counts();
+    // With the first thread comes one of ThreadSanitizer's own, which stays: we count from here.
+    Caller first = shouted_at(server, "first");
+    const Counts with_one = server.counts();
+    std::set<std::string> threads = {who_serves(first)};
     std::vector<Caller> callers;
-    std::set<std::string> threads;
     for (int i = 0; i < 3; ++i) {
         callers.push_back(shouted_at(server, std::to_string(i)));
         threads.insert(who_serves(callers.back()));
     }
-    CHECK(threads.size() == 3);
+    CHECK(threads.size() == 4);
     CHECK(threads.begin()->starts_with("thread "));
-    CHECK(server.threads() == before.threads + 3);
+    CHECK(server.threads() == with_one.threads + 3);
     callers.clear();
-    server.settle(before);
+    server.settle(with_one);
 }
 
 TEST_CASE(

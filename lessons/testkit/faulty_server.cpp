@@ -131,8 +131,8 @@ void serve(int caller) {
         const linger at_once{1, 0};
         ::setsockopt(caller, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
-    if (!has("never closes")) ::close(caller);
     leave_something_behind();
+    if (!has("never closes")) ::close(caller);
 }
 
 int listen_somewhere() {

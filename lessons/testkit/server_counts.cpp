@@ -10,8 +10,6 @@
 Counts Server::counts() {
     Counts counts;
     if (!alive()) return counts;
-    const std::vector<Process> stray = strays(); // and reaps those that are dead
-    counts.children = static_cast<int>(stray.size());
     for (const Process& process : tree_of(pid_)) {
         if (process.pid == pid_)
             counts.threads = process.threads;
@@ -20,6 +18,8 @@ Counts Server::counts() {
         else
             ++counts.children;
     }
+    // Afterwards: a child whose parent ends meanwhile is counted twice, and not missed.
+    counts.children += static_cast<int>(strays().size()); // and reaps those that are dead
     counts.descriptors = descriptors_of(pid_);
     return counts;
 }

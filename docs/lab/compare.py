@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Iterator, NamedTuple, Optional
+from typing import IO, Any, Iterable, Iterator, NamedTuple, Optional
 
 from conversation import amount_of
 from doctor import Stop
@@ -144,7 +144,7 @@ class Take:
         return found
 
     def waits(self) -> dict[str, float]:
-        """The longest that each caller waited for a greeting or an answer, without naps of theirs."""
+        """The longest that each caller waited for the server; naps of their own are no wait."""
         return {name: longest_wait(mine) for name, mine in self.callers().items()}
 
 
@@ -165,7 +165,9 @@ def play(pairs: list[Pair], scene: Scene, yes: bool) -> Iterator[Take]:
                 call(take, scene, pair.address, None)
         else:
             serve(take, scene, command)
-        take.faults += wrong_answers(take.events)
+        # Callers with a bad habit look for themselves whether an answer is right.
+        polite = [name for name, habit in scene.callers().items() if not habit]
+        take.faults += wrong_answers(event for event in take.events if event["who"] in polite)
         yield take
     announce("")
 
@@ -194,7 +196,7 @@ def serve(take: Take, scene: Scene, command: list[str]) -> None:
     output = subprocess.DEVNULL if port else subprocess.PIPE
     start = Spent()
     with tempfile.TemporaryFile() as said:
-        with child(command, stdout=output, stderr=said) as server:
+        with whole_family(command, stdout=output, stderr=said) as server:
             with told(take):
                 line = await_port(server, port) if port else first_line(server)
                 start = spent_by(server.pid)
@@ -203,12 +205,22 @@ def serve(take: Take, scene: Scene, command: list[str]) -> None:
             if dead(server, 1.0 if take.faults else 0.0):
                 when = "during" if take.events else "before"
                 take.faults.insert(0, f"the server {fate(server.returncode)} {when} the scene")
-        # A server that died may have left children behind.
-        for orphan in family(server.pid):
-            with suppress(OSError):
-                os.kill(int(orphan.name), signal.SIGKILL)
         take.spent = spent_by_children().since(before).since(start)
         take.last_words = last_lines(said) if take.faults else ""
+
+
+@contextmanager
+def whole_family(command: list[str], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program that leaves no children behind, whether it cares for them or dies before."""
+    session = 0
+    try:
+        with child(command, **options) as server:
+            session = server.pid
+            yield server
+    finally:
+        for orphan in family(session) if session else ():
+            with suppress(OSError):
+                os.kill(int(orphan.name), signal.SIGKILL)
 
 
 def dead(server: subprocess.Popen[str], patience: float) -> bool:
@@ -222,9 +234,8 @@ def call(take: Take, scene: Scene, line: tuple[str, str], server: Optional[int])
     """Plays the scene, and keeps what the callers saw and what they complained about."""
     clients = ["--clients", str(len(scene.callers()))]
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryFile("w+") as complaints:
-        with child(
-            [*script(scene.name, *line), *clients], stdout=log, stderr=complaints
-        ) as callers:
+        command = [*script(scene.name, *line), *clients]
+        with child(command, stdout=log, stderr=complaints) as callers:
             cost = observe(server, callers)
         take.cost = cost if server else None
         log.seek(0)
@@ -233,7 +244,7 @@ def call(take: Take, scene: Scene, line: tuple[str, str], server: Optional[int])
         take.faults += [text.strip().removeprefix("scenes.py: ") for text in complaints]
 
 
-def wrong_answers(events: list[Event]) -> Iterator[str]:
+def wrong_answers(events: Iterable[Event]) -> Iterator[str]:
     """Where an answer is not what the protocol promises."""
     asked: dict[str, str] = {}
     for event in sorted(events, key=lambda event: float(event["t"])):
@@ -252,9 +263,9 @@ def promised(question: str) -> Optional[str]:
     """The one answer that docs/protocol.md has for this, if there is only one."""
     if question.startswith("echo "):
         return question.removeprefix("echo ")
-    return (
-        "ok" if amount_of(b"sleep", question.encode()) is not None else {"0": "0000"}.get(question)
-    )
+    if amount_of(b"sleep", question.encode()) is not None:
+        return "ok"
+    return "0000" if question == "0" else None
 
 
 # Programs that are told their port
@@ -267,7 +278,7 @@ def free_port() -> int:
 
 
 def await_port(server: subprocess.Popen[str], port: int) -> tuple[str, str]:
-    """Looks whether it listens by asking the kernel: a call to find out would be one caller more."""
+    """Asks the kernel whether it listens: a call to find out would be one caller more."""
     end = time.monotonic() + START
     while not is_listening(port):
         if server.poll() is not None:
@@ -367,7 +378,7 @@ def nap(span: Span) -> int:
 
 
 def crew(seen: list[Visit]) -> tuple[str, int, int]:
-    """What the greetings tell: threads of one process or processes, how many, for how many callers."""
+    """What the greetings tell: were it threads or processes, how many, and for how many callers."""
     served = [visit.served_by for visit in seen if visit.served_by]
     processes = {name.partition(",")[0] for name in served}
     count = len(set(served))
@@ -383,7 +394,8 @@ def hands(seen: list[Visit]) -> str:
         return "whoever called was greeted at once"
     if count == callers:
         return f"each caller had a {'thread' if kind == 'threads' else 'process'} of their own"
-    return f"{'one' if count == 1 else count} {kind} served {'both' if callers == 2 else f'all {callers}'}"
+    they = "both" if callers == 2 else f"all {callers}"
+    return f"{'one' if count == 1 else count} {kind} served {they}"
 
 
 def meanwhile(seen: list[Visit]) -> str:

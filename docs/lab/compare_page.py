@@ -30,9 +30,9 @@ MEANING = {
     "total": "from the first call to the last goodbye; failed where something went wrong",
     "waited": "the longest that anybody waited for a greeting or an answer; a nap that they asked "
     "for is no wait",
-    "processes": "the most at once",
-    "threads": "the most at once, of all its processes",
-    "memory": "the most at once, of all its processes; what they share is divided (PSS)",
+    "processes": "the most that was seen at once",
+    "threads": "the same, of all its processes",
+    "memory": "the same; what processes share with each other and with others is divided (PSS)",
     "CPU": "from the first call until the server has ended, with children that it waited for",
     "switches": "how often the processor turned away from it, by its own will or not",
 }

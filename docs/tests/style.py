@@ -67,14 +67,15 @@ def clang_tidy(build: Path) -> bool:
     tidy = [need("clang-tidy"), "--quiet", "-p", str(build)]
     known = build / "clang-tidy-clean"
     known.mkdir(exist_ok=True)
+    ours = {ROOT / file for file in tracked("*.cpp")}  # and not what Meson puts them together to
 
     def clean(files: frozenset[str]) -> bool:
-        """A unit is known by all that it is made of; its source stands among its headers."""
+        """A unit is known by all that it is made of; its sources stand among its headers."""
         content = [ROOT / ".clang-tidy", *map(Path, sorted(files))]
         contents = hashlib.sha256(b"".join(path.read_bytes() for path in content))
         stamp = known / contents.hexdigest()
-        source = next(file for file in files if file.endswith(".cpp"))
-        if not stamp.exists() and show([*tidy, source]):
+        sources = [file for file in files if file.endswith(".cpp") and Path(file) in ours]
+        if not stamp.exists() and show([*tidy, *sources]):
             stamp.touch()
         return stamp.exists()
 

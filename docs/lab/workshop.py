@@ -18,6 +18,7 @@ from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
 FOLDERS = {"plain": "build", "asan": "build-asan", "tsan": "build-tsan"}
+MEASURED = "bench"  # the build whose servers are measured: as fast as the compiler can make them
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}  # the verdicts of Meson that are no failure
 MESONS_COUNT = re.compile(
     r"(Ok|Expected Fail|Fail|Unexpected Pass|Skipped|Timeout): +\d+ *$|Full log written to "
@@ -68,9 +69,13 @@ def turn_at(folder: Path) -> Path:
     return NOTES / f"building-{folder.name}"
 
 
+def folder_of(kind: str) -> Path:
+    return ROOT / FOLDERS.get(kind, f"build-{kind}")
+
+
 def set_up(kind: str) -> Path:
     """A build folder that Meson has made, here and for this tree."""
-    folder = ROOT / FOLDERS[kind]
+    folder = folder_of(kind)
     if made_here(folder):
         return folder
     setup = [tool("meson"), "setup", str(folder), str(ROOT)]
@@ -78,6 +83,8 @@ def set_up(kind: str) -> Path:
         setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
         setup += ["-Dcpp_args=-g1"]  # its reports name lines; that compiles in four fifths of the time
         setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
+    if kind == MEASURED:
+        setup += ["--buildtype=release", "-Db_ndebug=true"]
     setup += ["--wipe"] if (folder / "meson-private/coredata.dat").exists() else []
     succeeded, said = quietly(f"Setting up {folder.name}/", setup)
     if not succeeded:
@@ -88,7 +95,7 @@ def set_up(kind: str) -> Path:
 def build(kind: str, yes: bool, *targets: str) -> Path:
     """Brings a build folder up to date, quietly unless that fails."""
     install(missing(), yes)
-    with turn_at(ROOT / FOLDERS[kind]).open("w") as turn:
+    with turn_at(folder_of(kind)).open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
         folder = set_up(kind)
         command = [tool("ninja"), "-C", str(folder), *targets]
@@ -137,11 +144,11 @@ def first_error(said: str) -> str:
     return "\n".join(said.rstrip().splitlines()[-20:])
 
 
-def ready(yes: bool, *servers: Server) -> list[list[str]]:
+def ready(yes: bool, *servers: Server, kind: str = "plain") -> list[list[str]]:
     """The commands that start these servers, built."""
     compiled = [server for server in servers if server.source.suffix != ".py"]
     programs = {server: f"lessons/{server.lesson}/{server.name}" for server in compiled}
-    folder = build("plain", yes, *programs.values()) if programs else ROOT
+    folder = build(kind, yes, *programs.values()) if programs else ROOT
     return [
         [str(folder / programs[server])]
         if server in programs

@@ -1,0 +1,127 @@
+"""What `lab bench` makes of bad servers, and what the pages claim about good ones, under real load.
+
+Not among the everyday tests: it builds with optimisation, and wants the machine. `./lab test bench`."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = shutil.which("python3", path=os.defpath) or sys.executable
+PATIENCE = 600  # seconds; a first run builds
+
+# An echo server with a fault that shows after a hundred messages.
+FAULTY = """
+import os, socketserver, sys, time
+fault, port = sys.argv[1], int(sys.argv[2])
+count = 0
+class Handler(socketserver.BaseRequestHandler):
+    def handle(self):
+        global count
+        while text := self.request.recv(65536):
+            count += 1
+            if count > 100 and fault == "wrong":
+                text = text[:-1] + bytes([text[-1] ^ 1])
+            if count > 100 and fault == "twice":
+                text += text
+            if count > 100 and fault == "stuck":
+                time.sleep(60)  # longer than anybody waits for us
+            if count > 100 and fault == "dead":
+                print("I have had enough", file=sys.stderr, flush=True)
+                os._exit(3)
+            if count > 100 and fault == "rude":
+                return
+            self.request.sendall(text)
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address, daemon_threads = True, True
+Server(("127.0.0.1", port), Handler).serve_forever()
+"""
+
+
+class LoadTest(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="a b")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def command(self, *words: str) -> list[str]:
+        return [PYTHON, str(ROOT / "lab"), "bench", "--quick", "--output", str(self.folder), *words]
+
+    def bench(self, *words: str) -> dict[str, Any]:
+        done = subprocess.run(
+            self.command(*words), capture_output=True, text=True, timeout=PATIENCE
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        modes = json.loads((self.folder / "bench.json").read_text())["modes"]
+        return {mode["name"]: mode["results"] for mode in modes}
+
+
+class BadServers(LoadTest):
+    def test_a_fault_is_named_and_never_a_figure(self) -> None:
+        script = self.folder / "faulty.py"
+        script.write_text(FAULTY)
+        faults = {
+            "wrong": "answers wrongly: other bytes than were sent",
+            "twice": "answers wrongly",
+            "stuck": "is stuck: no answer for 5 s",
+            "dead": "died with exit code 3; it said: I have had enough",
+            "rude": "closes the line",
+        }
+        commands = {f"{PYTHON} '{script}' {fault} {{port}}": fault for fault in faults}
+        seen = self.bench(*commands, "02", f"{PYTHON} -c pass {{port}}", "--only", "ping_1")[
+            "ping_1"
+        ]
+        for command, fault in commands.items():
+            self.assertEqual(list(seen[command]), ["lost"], fault)
+            self.assertIn(faults[fault], seen[command]["lost"])
+        self.assertIn("did not start", seen[f"{PYTHON} -c pass {{port}}"]["lost"])
+        self.assertIn("ratio", seen["02"])
+
+    def test_an_end_in_the_middle_leaves_nothing(self) -> None:
+        with subprocess.Popen(
+            self.command("02"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as run:
+            assert run.stdout
+            while "Measuring" not in run.stdout.readline():
+                pass
+            children: list[str] = []
+            end = time.monotonic() + PATIENCE
+            while len(children) < 4 and time.monotonic() < end:  # the measure, twice; 02; the load
+                children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+            run.send_signal(signal.SIGINT)
+            _, said = run.communicate(timeout=PATIENCE)
+        self.assertEqual((run.returncode, said), (130, ""))
+        self.assertEqual([child for child in children if Path("/proc", child).exists()], [])
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class Claims(LoadTest):
+    def test_what_the_page_says_about_the_designs(self) -> None:
+        """Inequalities with wide margins: whoever is said to cost more costs at least a half more."""
+        seen = self.bench("02", "03", "04", "05", "--only", "ping_100,newcomers,idle")
+        costs = {mode: {k: v["cpu_us"] for k, v in them.items()} for mode, them in seen.items()}
+        # Each message wakes a thread: a switch, where a loop takes many messages in one go.
+        self.assertGreater(costs["ping_100"]["03"], 1.25 * costs["ping_100"]["05"])
+        switches = {name: result["switches"] for name, result in seen["ping_100"].items()}
+        self.assertGreater(switches["03"], 5 * switches["05"])
+        # A process is dearer to make than a thread, and both than an entry in a list.
+        self.assertGreater(costs["newcomers"]["04"], 1.5 * costs["newcomers"]["03"])
+        self.assertGreater(costs["newcomers"]["03"], 1.5 * costs["newcomers"]["05"])
+        # select() is told about the silent ones each time, epoll knows them.
+        self.assertGreater(costs["idle"]["02"], 1.5 * costs["idle"]["05"])
+        # Memory: a process, a thread's stack, an entry.
+        own = {name: result["own_kib"] for name, result in seen["idle"].items()}
+        self.assertGreater(own["04"], 1.5 * own["03"])
+        self.assertGreater(own["03"], 5 * own["05"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -90,7 +90,7 @@ public:
     std::uint64_t unanswered() const { return said_ + owed_ - heard_; }
 
 private:
-    void set(int level, int option, int value) {
+    void set(int level, int option, int value) const {
         check(::setsockopt(number_of(), level, option, &value, sizeof value), "setsockopt");
     }
 

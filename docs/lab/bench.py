@@ -56,6 +56,7 @@ MODES = [
     Mode("ping_1000", "1,000 callers, each one question at a time", {"active": 1000}),
     Mode("pipelined", "100 callers, each 16 questions at a time", {"active": 100, "depth": 16}),
     Mode("large", "10 callers, questions of 64 KiB", {"active": 10, "size": 65536}),
+    Mode("newcomer", "connect, ask once, close; one after another", {"newcomers": 1}),
     Mode("newcomers", "connect, ask once, close; 16 at a time", {"newcomers": 16}, True, 2),
     Mode("idle", "10 ask, and many more are silent", {"active": 10, "idle": 0}, quick=True),
     Mode("steady", "100 callers, 5,000 questions a second", {"active": 100, "rate": 5000}, True),

@@ -224,12 +224,13 @@ def conclusion(mode: Report, names: list[str]) -> str:
 
 
 def losses(report: Report) -> list[str]:
-    return [
-        f"{mode['name']}: {name} {result['lost']}"
-        for mode in report["modes"]
-        for name, result in mode["results"].items()
-        if "lost" in result
-    ]
+    """Each sentence once, with all the modes where it holds."""
+    modes: dict[str, list[str]] = {}
+    for mode in report["modes"]:
+        for name, result in mode["results"].items():
+            if "lost" in result:
+                modes.setdefault(f"{name} {result['lost']}", []).append(mode["name"])
+    return [f"{', '.join(names)}: {sentence}" for sentence, names in sorted(modes.items())]
 
 
 READ_SO = "More work for a second of processor stands left; ≈ is a difference that the noise hides."
@@ -257,7 +258,11 @@ def text(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    parts = ["# What servers cost", bullets(machine(report)), bullets(modes_of(report))]
+    return f"# What servers cost\n\n{chapters(report)}"
+
+
+def chapters(report: Report) -> str:
+    parts = [bullets(machine(report)), bullets(modes_of(report))]
     for table in tables(report):
         titles, *rows = [["&nbsp;" if not cell else cell for cell in row] for row in table.rows]
         lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]

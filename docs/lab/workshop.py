@@ -81,7 +81,9 @@ def set_up(kind: str) -> Path:
     setup = [tool("meson"), "setup", str(folder), str(ROOT)]
     if kind in SANITIZERS:
         setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
-        setup += ["-Dcpp_args=-g1"]  # its reports name lines; that compiles in four fifths of the time
+        setup += [
+            "-Dcpp_args=-g1"
+        ]  # its reports name lines; that compiles in four fifths of the time
         setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
     if kind == MEASURED:
         setup += ["--buildtype=release", "-Db_ndebug=true"]

@@ -30,6 +30,7 @@ from workshop import MEASURED, NOTES, build, child, first_line, ready
 LOAD = "clients/load/load"
 MEASURE = "clients/load/epoll_echo"
 SLICE = 20  # milliseconds
+LEAST_NOISE = 0.01  # that a run is lucky says nothing about the next
 SPARE = 256  # descriptors that a program needs beside those of its callers
 IDLE = {True: 300, False: 1000}  # silent callers, in a quick run and in a full one
 
@@ -323,7 +324,7 @@ def judged(
     noise: Optional[float] = None
     if "ratio" in twin:
         low, middle, high = twin["ratio"]
-        noise = round(max(abs(middle - 1), (high - low) / 2), 3)
+        noise = round(max(abs(middle - 1), (high - low) / 2, LEAST_NOISE), 3)
     return {
         "name": mode.name,
         "title": mode.title,
@@ -447,6 +448,8 @@ def measure(args: argparse.Namespace) -> int:
     print(bench_report.text(report))
     folder = Path(args.output) if args.output else NOTES / "bench"
     pages = bench_report.write(report, folder)
+    if args.write:
+        pages.append(bench_report.record(report))
     print(f"\nWritten: {', '.join(str(page) for page in pages)}")
     nobody = all(
         "lost" in result for mode in report["modes"] for result in mode["results"].values()

@@ -31,6 +31,8 @@ import os
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional
 
+PAGE = Path(__file__).resolve().parents[1] / "comparing.md"
+BEGIN = "<!-- The rest of this page is written by `./lab bench --write`. -->\n"
 SCHEMA = 1
 TOO_NOISY = 0.25  # the reference is so far from itself: nothing can be said
 Report = dict[str, Any]
@@ -63,6 +65,13 @@ def write(report: Report, folder: Path) -> list[Path]:
     for name in pages:
         os.replace(folder / f".{name}", folder / name)
     return [folder / name for name in pages]
+
+
+def record(report: Report) -> Path:
+    """Puts a run into the page that explains such runs."""
+    above = PAGE.read_text().split(BEGIN)[0]
+    PAGE.write_text(f"{above}{BEGIN}\n## A recorded run\n\n{chapters(report, '###')}")
+    return PAGE
 
 
 def as_json(report: Report) -> str:
@@ -197,7 +206,7 @@ def differs(mode: Report, name: str) -> Optional[bool]:
     if not ratio or noise is None or noise > TOO_NOISY:
         return None
     low, middle, high = ratio
-    return bool(abs(middle - 1) > noise and not low <= 1 <= high)
+    return bool(abs(middle - 1) > noise + 1e-9 and not low <= 1 <= high)
 
 
 def conclusions(report: Report) -> list[str]:
@@ -261,16 +270,16 @@ def markdown(report: Report) -> str:
     return f"# What servers cost\n\n{chapters(report)}"
 
 
-def chapters(report: Report) -> str:
+def chapters(report: Report, mark: str = "##") -> str:
     parts = [bullets(machine(report)), bullets(modes_of(report))]
     for table in tables(report):
         titles, *rows = [["&nbsp;" if not cell else cell for cell in row] for row in table.rows]
         lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
         drawn = "\n".join("| " + " | ".join(map(in_cell, line)) + " |" for line in lines)
-        parts += [f"## {table.title}", table.note, drawn]
-    parts += ["## What this run can say", READ_SO, bullets(conclusions(report))]
+        parts += [f"{mark} {table.title}", table.note, drawn]
+    parts += [f"{mark} What this run can say", READ_SO, bullets(conclusions(report))]
     if losses(report):
-        parts += ["## Without figures", bullets(losses(report))]
+        parts += [f"{mark} Without figures", bullets(losses(report))]
     return "\n\n".join(parts) + "\n"
 
 

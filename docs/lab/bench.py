@@ -31,6 +31,7 @@ LOAD = "clients/load/load"
 MEASURE = "clients/load/epoll_echo"
 SLICE = 20  # milliseconds
 LEAST_NOISE = 0.01  # that a run is lucky says nothing about the next
+NOISE_OF_A_CORE = 0.06  # so much two runs differ for each core that others keep busy, as we saw
 SPARE = 256  # descriptors that a program needs beside those of its callers
 IDLE = {True: 300, False: 1000}  # silent callers, in a quick run and in a full one
 
@@ -115,11 +116,18 @@ def first_word(said: str) -> str:
 
 def entry(said: str, server: Server, command: list[str]) -> Entry:
     """A server of ours. What stands behind its name are its own options: "05 --poller select"."""
+    if not takes_options(server):
+        raise Stop(f"{said} takes no options, so it cannot be asked for the echo service", 2)
     title = server.lesson.split("-", 1)[1].replace("-", " ")
     if not server.name.endswith("_server"):
         title += f", {server.name.split('_', 1)[-1].replace('_', ' ')}"
     own = shlex.split(said)[1:]
     return Entry(said, title, [*command, "--service", "echo", "--max-clients", "100000", *own])
+
+
+def takes_options(server: Server) -> bool:
+    pages = [server.source] if server.source.is_file() else server.source.glob("*.cpp")
+    return server.name == "twin" or any("options_from" in page.read_text() for page in pages)
 
 
 # One mode.
@@ -157,11 +165,11 @@ class Run:
         return 2 + slices * SLICE * 1.3 / 1000
 
     def play(self) -> dict[str, Any]:
-        before, own, start = processor_time(), own_time(), time.monotonic()
+        idle_since, start = Bystanders(), time.monotonic()
         for number, mode in enumerate(self.modes):
             left = sum(map(self.seconds, self.modes[number + 1 :]))
             self.results.append(self.play_mode(mode, left))
-        busy, stolen = (now - then for now, then in zip(processor_time(), before))
+        others, stolen = idle_since.look()
         passed = time.monotonic() - start
         facts = machine(self.load_core, self.server_core)
         return {
@@ -171,8 +179,8 @@ class Run:
             "quick": self.quick,
             "rounds": self.rounds,
             "machine": facts,
-            "others": round(max(0.0, busy - (own_time() - own)) / passed, 2),
-            "stolen": round(stolen / passed, 3),
+            "others": others,
+            "stolen": stolen,
             "reference": self.entries[0].name,
             "servers": [one._asdict() for one in self.entries],
             "modes": self.results,
@@ -180,6 +188,7 @@ class Run:
 
     def play_mode(self, mode: Mode, later: float) -> dict[str, Any]:
         """Starts the servers afresh, lets the load generator play, and hears what it counted."""
+        bystanders = Bystanders()
         lost = {
             one.name: f"serves {self.most[one.name]} at once"
             for one in self.entries
@@ -203,7 +212,8 @@ class Run:
             for index, guest in enumerate(guests)
             if guest.entry.name not in lost
         }
-        return judged(mode, counted, lost, [one.name for one in self.entries])
+        others, _ = bystanders.look()
+        return judged(mode, counted, lost, [one.name for one in self.entries], others)
 
     def started(self, one: Entry, stack: ExitStack) -> Running:
         words = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
@@ -313,7 +323,11 @@ def raise_limit() -> int:
 
 
 def judged(
-    mode: Mode, counted: dict[str, list[dict[str, Any]]], lost: dict[str, str], names: list[str]
+    mode: Mode,
+    counted: dict[str, list[dict[str, Any]]],
+    lost: dict[str, str],
+    names: list[str],
+    others: float = 0,
 ) -> dict[str, Any]:
     rounds = {name: [line for line in lines if "round" in line] for name, lines in counted.items()}
     measure = rounds.get(names[0], [])
@@ -324,11 +338,13 @@ def judged(
     noise: Optional[float] = None
     if "ratio" in twin:
         low, middle, high = twin["ratio"]
-        noise = round(max(abs(middle - 1), (high - low) / 2, LEAST_NOISE), 3)
+        least = LEAST_NOISE + NOISE_OF_A_CORE * others
+        noise = round(max(abs(middle - 1), (high - low) / 2, least), 3)
     return {
         "name": mode.name,
         "title": mode.title,
         "scene": mode.scene,
+        "others": others,
         "noise": noise,
         "results": {name: results[name] for name in names},
     }
@@ -411,18 +427,29 @@ def machine(load_core: int, server_core: int) -> dict[str, Any]:
     }
 
 
-def processor_time() -> tuple[float, float]:
-    """Seconds that all cores together were busy, and that the host took away for others."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    with open("/proc/stat") as lines:
-        columns = [int(word) / ticks for word in lines.readline().split()[1:9]]
-    user, nice, system, _, _, interrupts, soft, stolen = columns
-    return user + nice + system + interrupts + soft, stolen
+class Bystanders:
+    """What everybody else takes of the machine's processors, from now on."""
 
+    def __init__(self) -> None:
+        self.start, self.before = time.monotonic(), self.times()
 
-def own_time() -> float:
-    """Processor seconds of ourselves and of all that we started and waited for."""
-    return sum(sum(resource.getrusage(who)[:2]) for who in (0, resource.RUSAGE_CHILDREN))
+    def look(self) -> tuple[float, float]:
+        """How many cores were busy with others on average; what part of one the host took away.
+        What we started counts as ours once it has ended, and we have waited for it."""
+        passed = time.monotonic() - self.start
+        busy, stolen, own = (now - then for now, then in zip(self.times(), self.before))
+        return round(max(0.0, busy - own) / passed, 2), round(stolen / passed, 3)
+
+    @staticmethod
+    def times() -> tuple[float, float, float]:
+        """Seconds of all cores; those that the host took; our own, and of all that we started."""
+        ticks = os.sysconf("SC_CLK_TCK")
+        with open("/proc/stat") as lines:
+            columns = [int(word) / ticks for word in lines.readline().split()[1:9]]
+        user, nice, system, _, _, interrupts, soft, stolen = columns
+        whom = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        own = sum(sum(resource.getrusage(who)[:2]) for who in whom)
+        return user + nice + system + interrupts + soft, stolen, own
 
 
 def progress(what: str = "", left: float = 0) -> None:

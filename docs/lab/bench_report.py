@@ -7,8 +7,9 @@ The JSON is the record, and everything else is made from it. Its fields (schema 
   others       how many cores were busy with something else, on average; `stolen` by the host
   reference    the name of the server that all are compared with
   servers      name, title, command of each; the second is the reference once more
-  modes        name, title, scene (the options of clients/load), and
-    noise      how far the reference was from itself: 0.03 is 3 %; null when it could not be measured
+  modes        name, title, scene (the options of clients/load), others in this mode, and
+    noise      how far the reference was from itself: 0.03 is 3 %; more where others were busy; null
+               when the reference could not be measured
     results    by server: either `lost`, a sentence that says what it did, or
       ratio           work per processor second, as a ratio to the reference in the same round: the
                       lower quarter, the middle and the upper quarter of all rounds
@@ -179,7 +180,7 @@ def room(report: Report) -> Table:
 
 
 def switching(report: Report) -> Table:
-    modes = [m for m in report["modes"] if m["name"].startswith("ping_")]
+    modes = [mode for mode in report["modes"] if mode["name"].startswith("ping_")]
 
     def cell(mode: Report, name: str) -> str:
         seen = mode["results"][name].get("switches")
@@ -271,7 +272,8 @@ def markdown(report: Report) -> str:
 
 
 def chapters(report: Report, mark: str = "##") -> str:
-    parts = [bullets(machine(report)), bullets(modes_of(report))]
+    parts = [bullets(machine(report)), "The servers:", bullets(servers_of(report))]
+    parts += ["What their callers do:", bullets(modes_of(report))]
     for table in tables(report):
         titles, *rows = [["&nbsp;" if not cell else cell for cell in row] for row in table.rows]
         lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
@@ -285,6 +287,10 @@ def chapters(report: Report, mark: str = "##") -> str:
 
 def modes_of(report: Report) -> list[str]:
     return [f"`{mode['name']}`: {mode['title']}" for mode in report["modes"]]
+
+
+def servers_of(report: Report) -> list[str]:
+    return [f"`{server['name']}`: {server['title']}" for server in report["servers"]]
 
 
 def in_cell(words: str) -> str:
@@ -336,7 +342,8 @@ def page(report: Report) -> str:
     body.append(listed(conclusions(report)))
     if losses(report):
         body += ["<h2>Without figures</h2>", listed(losses(report))]
-    body += ["<h2>Who calls</h2>", listed([m.replace("`", "") for m in modes_of(report)])]
+    for title, lines in {"Servers": servers_of(report), "Callers": modes_of(report)}.items():
+        body += [f"<h2>{title}</h2>", listed([line.replace("`", "") for line in lines])]
     return (
         "<!doctype html>\n<html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width, initial-scale=1'>"

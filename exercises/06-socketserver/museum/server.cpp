@@ -66,9 +66,10 @@ private:
     std::string name_;
 };
 
-BaseServer* the_server = nullptr;
+std::atomic<BaseServer*> the_server = nullptr;
 extern "C" void stop(int /*number*/) {
-    the_server->stop_soon();
+    BaseServer* server = the_server;
+    server->stop_soon();
 }
 
 int main() try {

@@ -6,6 +6,7 @@
 #include "threading_mix_in.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
@@ -61,10 +62,11 @@ protected:
     }
 };
 
-BaseServer* the_server = nullptr;
+std::atomic<BaseServer*> the_server = nullptr;
 extern "C" void stop(int /*number*/) {
-    the_server->stop_soon();
-    the_server->hang_up();
+    BaseServer* server = the_server;
+    server->stop_soon();
+    server->hang_up();
 }
 
 // Arguments: so many calls, in so many seconds.

@@ -5,6 +5,7 @@
 #include "tcp_server.hpp"
 #include "threading_mix_in.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <deque>
@@ -64,10 +65,11 @@ protected:
     }
 };
 
-BaseServer* the_server = nullptr;
+std::atomic<BaseServer*> the_server = nullptr;
 extern "C" void stop(int /*number*/) {
-    the_server->stop_soon();
-    the_server->hang_up();
+    BaseServer* server = the_server;
+    server->stop_soon();
+    server->hang_up();
 }
 
 // Arguments: so many calls, in so many seconds.

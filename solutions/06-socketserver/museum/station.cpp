@@ -73,10 +73,11 @@ private:
     std::string name_;
 };
 
-BaseServer* the_server = nullptr;
+std::atomic<BaseServer*> the_server = nullptr;
 extern "C" void stop(int /*number*/) {
-    the_server->stop_soon();
-    the_server->hang_up();
+    BaseServer* server = the_server;
+    server->stop_soon();
+    server->hang_up();
 }
 
 int main() try {

@@ -7,6 +7,7 @@
 #include "udp_server.hpp"
 
 #include <array>
+#include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
@@ -114,10 +115,11 @@ protected:
     }
 };
 
-BaseServer* the_server = nullptr;
+std::atomic<BaseServer*> the_server = nullptr;
 extern "C" void stop(int /*number*/) {
-    the_server->stop_soon();
-    the_server->hang_up();
+    BaseServer* server = the_server;
+    server->stop_soon();
+    server->hang_up();
 }
 
 template <typename Server, typename Base>

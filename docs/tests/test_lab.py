@@ -104,7 +104,17 @@ class Words(LabTest):
     def test_help_for_everything(self) -> None:
         code, out, _ = self.lab("--help")
         self.assertEqual(code, 0)
-        for command in ("tour", "test", "list", "run", "client", "compare", "matrix", "doctor"):
+        for command in (
+            "tour",
+            "test",
+            "list",
+            "run",
+            "client",
+            "compare",
+            "matrix",
+            "bench",
+            "doctor",
+        ):
             self.assertRegex(out, rf"\n +{command} ")
             code, help_text, _ = self.lab(command, "--help")
             self.assertEqual((code, help_text.split()[:3]), (0, ["usage:", "lab", command]))

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
 from statistics import median, quantiles
@@ -141,24 +141,34 @@ class Run:
         self.quick: bool = args.quick
         self.rounds = 5 if args.quick else 9
         self.slices = 4 if args.quick else 6
-        self.modes = [self.fitted(mode, args.idle) for mode in chosen_modes(args)]
+        wanted = [self.fitted(mode, args.idle) for mode in chosen_modes(args)]
+        self.modes = [mode for mode in wanted if self.descriptors(mode) <= raise_limit()]
+        self.left_out = [
+            f"{mode.name} is left out: it wants {self.descriptors(mode):,} descriptors, and "
+            f"ulimit -Hn is {raise_limit():,}; name fewer servers"
+            for mode in wanted
+            if mode not in self.modes
+        ]
         self.most: dict[str, int] = {}  # who said that there is room for so many at once
         cores = sorted(os.sched_getaffinity(0))
         self.load_core, self.server_core = cores[0], cores[-1]
         self.results: list[dict[str, Any]] = []
 
     def fitted(self, mode: Mode, asked: Optional[int]) -> Mode:
-        """As many silent callers as this machine lets us have: each is a descriptor of the load
-        generator, which calls all servers at once."""
+        """As many silent callers as this machine lets us have."""
         if "idle" not in mode.scene:
             return mode
         wanted = IDLE[self.quick] if asked is None else asked
-        room = raise_limit() // len(self.entries) - 10 - SPARE // len(self.entries)
-        count = min(wanted, room)
+        room = (raise_limit() - SPARE) // len(self.entries) - mode.scene["active"]
+        count = max(0, min(wanted, room))
         title = f"10 ask, and {count:,} more are silent"
         if count < wanted:
             title += f" (no more: ulimit -Hn is {raise_limit()})"
         return mode._replace(title=title, scene={**mode.scene, "idle": count})
+
+    def descriptors(self, mode: Mode) -> int:
+        """Of the load generator, which calls all servers at once."""
+        return mode.callers * len(self.entries) + SPARE
 
     def seconds(self, mode: Mode) -> float:
         slices = (self.rounds * self.slices * mode.longer + 1) * len(self.entries)
@@ -181,6 +191,7 @@ class Run:
             "machine": facts,
             "others": others,
             "stolen": stolen,
+            "left_out": self.left_out,
             "reference": self.entries[0].name,
             "servers": [one._asdict() for one in self.entries],
             "modes": self.results,
@@ -296,10 +307,22 @@ def wait_for(process: "subprocess.Popen[str]", port: str) -> str:
     while time.monotonic() < end and not gone(process):
         for table in ("/proc/net/tcp", "/proc/net/tcp6"):
             rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
-            if any(row[1].endswith(f":{wanted}") and row[3] == "0A" for row in rows):
+            listening = [row for row in rows if row[1].endswith(f":{wanted}") and row[3] == "0A"]
+            if any(holds(process.pid, inode) for *_, inode in (row[:10] for row in listening)):
                 return port
         time.sleep(0.02)  # there is nothing to wait on: a listener tells nobody that it is there
     raise Stop(f"nobody listens on port {port}")
+
+
+def holds(leader: int, inode: str) -> bool:
+    """Whether it or a child has this socket: by now the port may be somebody else's."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended while we looked
+            if os.getsid(int(process.name)) == leader:
+                names = map(os.readlink, (process / "fd").iterdir())
+                if f"socket:[{inode}]" in names:
+                    return True
+    return False
 
 
 def gone(process: "subprocess.Popen[str]") -> bool:

@@ -5,6 +5,7 @@ The JSON is the record, and everything else is made from it. Its fields (schema 
   when, seconds, quick, rounds   the run
   machine      system, kernel, processor, cores, load_core, server_core, compiler, build, python
   others       how many cores were busy with something else, on average; `stolen` by the host
+  left_out     modes that this machine has no room for, and why
   reference    the name of the server that all are compared with
   servers      name, title, command of each; the second is the reference once more
   modes        name, title, scene (the options of clients/load), others in this mode, and
@@ -94,6 +95,7 @@ def machine(report: Report) -> list[str]:
         f"servers on core {facts['server_core']}, callers on "
         + (f"core {facts['load_core']}" if apart else "the same: there is no other"),
         f"others kept {report['others']:.2f} cores busy; the host took {report['stolen']:.1%}",
+        *report["left_out"],
     ]
 
 

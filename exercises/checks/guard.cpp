@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,21 +33,6 @@ extern "C" void ask_to_stop(int number) {
     stop_asked = number;
 }
 
-// The children of a process, by a file that the kernel keeps for each thread: no need to look at
-// every process of the machine, twenty times a second.
-std::vector<pid_t> children_of(pid_t pid) {
-    std::vector<pid_t> children;
-    std::error_code error;
-    const std::string tasks = "/proc/" + std::to_string(pid) + "/task";
-    auto task = std::filesystem::directory_iterator(tasks, error);
-    for (; !error && task != std::filesystem::directory_iterator(); task.increment(error)) {
-        std::istringstream list(file_text(task->path().string() + "/children"));
-        for (pid_t child = 0; list >> child;)
-            children.push_back(child);
-    }
-    return children;
-}
-
 // All that we have started, but the check itself.
 std::vector<pid_t> started_by(pid_t guard, pid_t check) {
     std::vector<pid_t> family = children_of(guard);
@@ -55,6 +41,15 @@ std::vector<pid_t> started_by(pid_t guard, pid_t check) {
             family.push_back(child);
     std::erase(family, check);
     return family;
+}
+
+// Those that have ended and wait for their parent to see it count little: on a busy machine it takes
+// its time. But without end there may be none, either.
+bool are_too_many(const std::vector<pid_t>& family) {
+    if (family.size() <= most_processes) return false;
+    const auto dead =
+        static_cast<std::size_t>(std::count_if(family.begin(), family.end(), is_dead));
+    return family.size() - dead > most_processes || dead > 10 * most_processes;
 }
 
 std::size_t resident(pid_t pid) {
@@ -111,13 +106,12 @@ private:
     std::filesystem::path path_;
 };
 
-// The kernel counts processes by user, so the limit is over what this user has already. It does not
-// hold for root: then the guard's own eyes must do.
-rlim_t processes_of_user() {
-    std::size_t threads = 0;
-    for (const Process& process : all_processes())
-        threads += static_cast<std::size_t>(process.threads);
-    return threads + 2 * most_processes;
+// The kernel counts the threads of a user, so the limit is over all that the machine has already. It
+// does not hold for root: then the guard's own eyes must do.
+rlim_t threads_of_machine() {
+    struct sysinfo machine {};
+    ::sysinfo(&machine);
+    return machine.procs;
 }
 
 void limit(__rlimit_resource resource, rlim_t most) {
@@ -133,7 +127,7 @@ void set_limits() {
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, most_disk);
     limit(RLIMIT_CPU, static_cast<rlim_t>(request().seconds) + 10);
-    limit(RLIMIT_NPROC, processes_of_user());
+    limit(RLIMIT_NPROC, threads_of_machine() + 2 * most_processes);
     if (!request().sanitized) limit(RLIMIT_AS, rlim_t{4} << 30);
 }
 
@@ -158,8 +152,10 @@ public:
     Verdict verdict() {
         while (listen()) {
             look();
-            if (is_over_time() || stop_asked != 0) break;
+            is_late_ = elapsed() > deadline_;
+            if (is_late_ || stop_asked != 0) break;
         }
+        seconds_ = elapsed(); // what comes now is no part of the check, and may take long
         end_all(false);
         return understood();
     }
@@ -198,7 +194,7 @@ private:
     void look() {
         if (!finding_.empty()) return;
         const std::vector<pid_t> family = started_by(::getpid(), check_);
-        if (family.size() > most_processes) {
+        if (are_too_many(family)) {
             found(Outcome::limit_processes, "the server makes processes without end: " +
                                                 counted(family.size(), "process", "processes") +
                                                 " were there when it was stopped");
@@ -221,24 +217,33 @@ private:
     }
 
     double elapsed() const { return Seconds(Clock::now() - began_).count(); }
-    bool is_over_time() const { return elapsed() > deadline_; }
 
-    // Kills and reaps until nobody is left. A whole process group dies at one blow, so a program
-    // that forks faster than we look does not outrun us.
+    // Kills until nobody lives, over and over: who loses a parent comes to us, or to the check.
     void end_all(bool spare_the_check) const {
-        const Deadline deadline(std::chrono::seconds(10));
-        if (!spare_the_check) ::kill(check_, SIGKILL);
-        while (!deadline.passed()) {
-            const std::vector<pid_t> family = started_by(::getpid(), spare_the_check ? check_ : 0);
-            if (family.empty()) return;
-            for (const pid_t pid : family) {
+        const Deadline deadline(std::chrono::seconds(30));
+        while (end_those_we_see(spare_the_check ? check_ : 0) && !deadline.passed())
+            ::poll(nullptr, 0, 1); // a millisecond, to let them die
+    }
+
+    // False: there was nobody. A whole process group dies at one blow, and before we look for the
+    // children: so a program that forks faster than we look does not outrun us. The check waits for
+    // its own dead; ours are those of whom it has not heard.
+    static bool end_those_we_see(pid_t spared) {
+        bool somebody = false;
+        std::vector<pid_t> family = children_of(::getpid());
+        for (std::size_t i = 0; i < family.size(); ++i) {
+            const pid_t pid = family[i];
+            if (pid != spared && !(spared > 0 && is_dead(pid))) {
+                somebody = true;
                 if (const pid_t group = ::getpgid(pid); group > 1 && group != ::getpgrp())
                     ::kill(-group, SIGKILL);
                 ::kill(pid, SIGKILL);
-                ::waitpid(pid, nullptr, WNOHANG);
             }
-            ::poll(nullptr, 0, 1); // a millisecond, to let them die
+            for (const pid_t child : children_of(pid))
+                family.push_back(child);
+            if (pid != spared) ::waitpid(pid, nullptr, WNOHANG);
         }
+        return somebody;
     }
 
     Verdict understood() const {
@@ -249,11 +254,11 @@ private:
                            std::getline(parts, seconds, '\0') &&
                            std::getline(parts, verdict.sentence, '\0');
         std::getline(parts, verdict.story, '\0');
-        verdict.seconds = elapsed();
+        verdict.seconds = seconds_;
         if (!finding_.empty()) {
             verdict.code = code_;
             verdict.sentence = finding_;
-        } else if (is_over_time()) {
+        } else if (is_late_) {
             verdict.code = code_of(Outcome::check_timeout);
             verdict.sentence = "the check did not end within " + spelled(Seconds(deadline_));
         } else if (!whole) {
@@ -283,6 +288,8 @@ private:
     Folder folder_;
     Clock::time_point began_ = Clock::now();
     double deadline_ = request().seconds;
+    double seconds_ = 0;
+    bool is_late_ = false;
     OwnedFd words_;
     std::string heard_;
     pid_t check_ = -1;

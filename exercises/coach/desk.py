@@ -15,6 +15,7 @@ from catalog import Exercise, exercises, find
 from doctor import ROOT, Stop
 from judging import Outcome, recognise
 from reports import junit, report, unbuilt
+from series import made_by_meson
 from telling import clean, fold, following, retold, told, told_mistakes, width
 from watching import watch_file
 from workbench import Bench, Unbuildable, tidy_up
@@ -30,9 +31,10 @@ def chosen(args: argparse.Namespace) -> Exercise:
     return notebook.current(every)
 
 
-def judges_for(every: list[Exercise], yes: bool) -> Path:
+def judges_for(every: list[Exercise], yes: bool, *more: str) -> Path:
     """The build folder, with the checks of these exercises in it and the programs they start."""
     targets = [exercise.target for exercise in every]
+    targets += more
     targets += [f"lessons/{one.lesson}/{step}" for one in every for step in one.steps]
     return build("plain", yes, *dict.fromkeys(targets))
 
@@ -86,7 +88,9 @@ def try_file(
     if not file.is_file():
         raise Stop(f"there is no file {file}. To have it anew: ./lab reset {exercise.id}", 2)
     try:
-        runs = [bench.judge(exercise, file, only) for _ in range(max(1, repeat))]
+        runs = [
+            bench.judge(exercise, file, *([only] if only else [])) for _ in range(max(1, repeat))
+        ]
     except Unbuildable as error:
         result = unbuilt(exercise, str(error))
     else:
@@ -324,7 +328,8 @@ def author(args: argparse.Namespace) -> int:
     verify: the starter fails as declared, every correct design passes, every mistake fails as
     declared and in no other way, and every check is failed by some mistake."""
     wanted = [find(said) for said in args.exercises] or exercises()
-    judges = Path(args.judges).resolve() if args.judges else judges_for(wanted, args.yes)
+    made = [program for one in wanted for program in made_by_meson(one).values()]
+    judges = Path(args.judges).resolve() if args.judges else judges_for(wanted, args.yes, *made)
     return verify(wanted, judges, args.repeat, args.stress, args.fresh)
 
 

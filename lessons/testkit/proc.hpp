@@ -57,7 +57,13 @@ std::string file_text(const std::string& path);
 
 std::vector<Process> all_processes();
 
-// The process `root` and all its descendants; empty when there is none.
+// Those that have not been waited for are among them.
+std::vector<pid_t> children_of(pid_t pid);
+
+// Dead is also who has not been waited for.
+bool is_dead(pid_t pid);
+
+// The process `root` first, and all its descendants; empty when there is none.
 std::vector<Process> tree_of(pid_t root);
 
 std::vector<Thread> threads_of(pid_t pid);

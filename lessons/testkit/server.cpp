@@ -289,16 +289,16 @@ std::map<int, std::string> Server::known_callers() const {
 // mark. On the way it reaps the dead ones.
 std::vector<Process> Server::strays() {
     std::vector<Process> found;
-    for (const Process& process : all_processes()) {
-        if (process.parent != ::getpid() || is_a_server(process.pid)) continue;
-        if (process.state == 'Z') {
-            ::waitpid(process.pid, nullptr, WNOHANG);
+    for (const pid_t child : children_of(::getpid())) {
+        if (is_a_server(child)) continue;
+        if (is_dead(child)) {
+            ::waitpid(child, nullptr, WNOHANG);
             continue;
         }
         const std::string environment =
-            '\0' + file_text("/proc/" + std::to_string(process.pid) + "/environ");
+            '\0' + file_text("/proc/" + std::to_string(child) + "/environ");
         if (environment.find('\0' + mark_ + '\0') != std::string::npos)
-            for (const Process& member : tree_of(process.pid))
+            for (const Process& member : tree_of(child))
                 found.push_back(member);
     }
     return found;

@@ -319,8 +319,7 @@ def holds(leader: int, inode: str) -> bool:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended while we looked
             if os.getsid(int(process.name)) == leader:
-                names = map(os.readlink, (process / "fd").iterdir())
-                if f"socket:[{inode}]" in names:
+                if any(os.readlink(fd) == f"socket:[{inode}]" for fd in (process / "fd").iterdir()):
                     return True
     return False
 

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,21 +30,42 @@ SANITIZERS = {"asan": "address,undefined", "tsan": "thread"}
 @contextmanager
 def child(command: list[str], **options: Any) -> Iterator["subprocess.Popen[str]"]:
     """A program in a session of its own: Ctrl-C reaches us alone, and we end it in good order."""
-    process = subprocess.Popen(
-        command, start_new_session=True, text=True, errors="replace", **options
-    )
+    process: Optional["subprocess.Popen[str]"] = None
+    meanwhile: list[int] = []
+    handlers = postpone(meanwhile)
     try:
+        process = subprocess.Popen(
+            command, start_new_session=True, text=True, errors="replace", **options
+        )
+        put_back(handlers)
+        for number in meanwhile:
+            signal.raise_signal(number)
         yield process
     finally:
-        if process.poll() is None:  # once it is reaped, its number may be another's
+        put_back(handlers)
+        if process and process.poll() is None:  # once it is reaped, its number may be another's
             os.killpg(process.pid, signal.SIGTERM)
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-        if process.stdout:
+        if process and process.stdout:
             process.stdout.close()
+
+
+def postpone(heard: list[int]) -> dict[int, Any]:
+    """From now on signals are only noted; gives the handlers that were there. A Ctrl-C in the moment
+    when a child has been born and nobody knows its number yet would leave an orphan."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}  # signals come to the main thread alone
+    stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    return {number: signal.signal(number, lambda n, _: heard.append(n)) for number in stopping}
+
+
+def put_back(handlers: dict[int, Any]) -> None:
+    while handlers:
+        signal.signal(*handlers.popitem())
 
 
 def quietly(title: str, command: list[str]) -> tuple[bool, str]:

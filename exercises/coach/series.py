@@ -4,13 +4,12 @@ import re
 import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Optional
 
 from catalog import Exercise
 from doctor import ROOT, compiler, tool
 from notebook import BOOK
-from workbench import Bench, locked
+from workbench import Bench
 
 MISTAKES = BOOK / "mistakes"
 INCLUDE = re.compile(r'^#include (?:<[\w./]+>|"([\w./]+)")$', re.MULTILINE)
@@ -20,9 +19,9 @@ QUICK_LINKER = ["-fuse-ld=gold"] if tool("ld.gold") else []
 
 class Series(Bench):
     """The starter and the solution are programs of the build already, and other designs are built as
-    a learner's file is. Three of four programs are mistakes: for these the compiler reads the headers
-    of a lesson once (a file that includes too little builds with them, so a correct one goes without)
-    and leaves out what only a debugger wants."""
+    a learner's file is, but for what only a debugger wants. Three of four programs are mistakes: for
+    these the compiler reads the headers once for all exercises of a lesson. (A file that includes too
+    little builds with them, so a correct one goes without.)"""
 
     def __init__(self, judges: Path, runs: int) -> None:
         super().__init__(judges, runs)
@@ -30,13 +29,8 @@ class Series(Bench):
         self.folder = TemporaryDirectory(prefix="netsteps-headers-")
         self.reading = threading.Lock()
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, kind: Optional[type], *more: object) -> None:
+        super().__exit__(kind, *more)
         self.folder.cleanup()
 
     def build(self, exercise: Exercise, file: Path, kind: str = "plain") -> Path:
@@ -46,19 +40,20 @@ class Series(Bench):
         return super().build(exercise, file, kind)
 
     def compile(self, exercise: Exercise, file: Path, program: Path, flags: list[str]) -> None:
+        flags = [*flags, "-g0", "-w", *QUICK_LINKER]
         if file.is_relative_to(MISTAKES):
-            flags = [*flags, "-g0", "-w", *QUICK_LINKER]
             flags += ["-include", str(self.headers(exercise, flags))]
         super().compile(exercise, file, program, flags)
 
     def headers(self, exercise: Exercise, flags: list[str]) -> Path:
         """All that the designs of a lesson include, compiled. The compiler takes FILE.gch for FILE
         where that fits its flags."""
-        sanitizers = "".join(flag for flag in flags if flag.startswith("-fsanitize="))
-        file = Path(self.folder.name) / f"{exercise.lesson}{sanitizers}.hpp"
+        sanitizers = [flag for flag in flags if "sanitize" in flag]
+        alike = [exercise.lesson, *exercise.include, *sanitizers]
+        file = Path(self.folder.name) / ("-".join(alike).replace("/", "-") + ".hpp")
         with self.reading:
             if not file.exists():
-                file.write_text("\n".join(included(exercise.solutions.parent)) + "\n")
+                file.write_text("\n".join(included(exercise)) + "\n")
                 self.run([compiler(), *flags, "-x", "c++-header", str(file)], 120)
         return file
 
@@ -75,11 +70,12 @@ def is_newer(program: Path, file: Path) -> bool:
     return program.exists() and program.stat().st_mtime > file.stat().st_mtime
 
 
-def included(folder: Path) -> list[str]:
-    """The lines that include something which is there for every exercise."""
+def included(exercise: Exercise) -> list[str]:
+    """The lines of a lesson's designs that include something which is there for this exercise."""
+    folders = [ROOT / folder for folder in ("lessons/common", *exercise.include)]
     found = set()
-    for path in folder.glob("*/*.cpp"):
+    for path in exercise.solutions.parent.glob("*/*.cpp"):
         for line in INCLUDE.finditer(path.read_text()):
-            if not line[1] or (ROOT / "lessons/common" / line[1]).exists():
+            if not line[1] or any((folder / line[1]).exists() for folder in folders):
                 found.add(line[0])
     return sorted(found)

@@ -106,7 +106,7 @@ class Bench:
         os.utime(program.parent)
         return program
 
-    def compile(self, _: Exercise, file: Path, program: Path, flags: list[str]) -> None:
+    def compile(self, exercise: Exercise, file: Path, program: Path, flags: list[str]) -> None:
         program.parent.mkdir(parents=True, exist_ok=True)
         unfinished = program.with_suffix(".part")
         command = [compiler(), *flags, str(file), "-o", str(unfinished)]

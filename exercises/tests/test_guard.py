@@ -58,11 +58,15 @@ class GuardTest(unittest.TestCase):
                 continue  # it is gone, or not ours to look at
         return found
 
-    def judge(self, habit: str, check: str, *options: str) -> dict[str, Any]:
-        began = time.monotonic()
+    def judge(self, habit: str, check: str, *options: str, more: float = 1) -> dict[str, Any]:
         command = [str(CHECKS), "--json", f"--check={check}", *options, str(self.program(habit))]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60 * PATIENCE)
-        self.assertLess(time.monotonic() - began, 12 * PATIENCE)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=60 * PATIENCE,
+            env=dict(os.environ, NETSTEPS_PATIENCE=str(more * PATIENCE)),
+        )
         self.assertEqual(self.left_over(), [])
         said: dict[str, Any] = json.loads(done.stdout)
         self.assertEqual(done.returncode, 0 if said["outcome"] == "pass" else 1)
@@ -71,7 +75,9 @@ class GuardTest(unittest.TestCase):
     def test_every_habit_is_called_what_it_is(self) -> None:
         for habit, (check, code, words) in HABITS.items():
             with self.subTest(habit):
-                said = self.judge(habit, check)
+                # To eat all that memory takes a busy machine its time.
+                more = 10 if code.startswith("limit:") else 1
+                said = self.judge(habit, check, f"--seconds={10 * more}", more=more)
                 self.assertIn(said["outcome"], code.split("|"), said)
                 self.assertIn(words, " ".join(f"{said['sentence']} {said['story']}".split()))
 
@@ -93,12 +99,12 @@ class GuardTest(unittest.TestCase):
     def test_who_stops_a_check_stops_all_of_it(self) -> None:
         command = [str(CHECKS), "--json", "--check=never_ends", str(self.program("polite"))]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-            deadline = time.monotonic() + 10 * PATIENCE
+            deadline = time.monotonic() + 60 * PATIENCE
             while not self.left_over() and time.monotonic() < deadline:
                 time.sleep(0.01)  # between two looks at /proc
             self.assertEqual(len(self.left_over()), 1)
             process.send_signal(signal.SIGTERM)
-            self.assertEqual(process.wait(10), 128 + signal.SIGTERM)
+            self.assertEqual(process.wait(60 * PATIENCE), 128 + signal.SIGTERM)
         self.assertEqual(self.left_over(), [])
 
     def test_a_replay_waits_before_the_caller_and_goes_on(self) -> None:

@@ -330,7 +330,7 @@ def author(args: argparse.Namespace) -> int:
     wanted = [find(said) for said in args.exercises] or exercises()
     made = [program for one in wanted for program in made_by_meson(one).values()]
     judges = Path(args.judges).resolve() if args.judges else judges_for(wanted, args.yes, *made)
-    return verify(wanted, judges, args.repeat, args.stress, args.fresh)
+    return verify(wanted, judges, args.repeat, args.stress, args.fresh, args.short)
 
 
 def add_commands(add: Callable[..., Any]) -> None:
@@ -359,4 +359,5 @@ def add_commands(add: Callable[..., Any]) -> None:
     command.add_argument("--repeat", type=int, default=1, metavar="N", help="each program N times")
     command.add_argument("--stress", action="store_true", help="with all processors busy")
     command.add_argument("--fresh", action="store_true", help="also what is known to be right")
+    command.add_argument("--short", action="store_true", help="enough to fail each check once")
     command.add_argument("--judges", metavar="DIR", help="the build folder that has the checks")

@@ -278,6 +278,19 @@ class CoachTest(unittest.TestCase):
         self.assertIn("All as declared.", self.verify(0))
         self.assertIn("is as it was when it was found right", self.verify(0))
 
+    def test_a_short_proof_leaves_out_what_others_show_and_counts_for_none(self) -> None:
+        third = """[[mistake]]
+id = "forgot the third"
+edit = [{ find = "second pass", replace = "second pass\\nthird reset" }]
+expect = { third = "reset" }
+ask = "And then?"
+"""
+        (self.sample / "exercise.toml").write_text(TOML + third)
+        said = self.lab("author", "verify", "--short")
+        self.assertIn("forgot both", said)
+        self.assertNotIn("forgot the third", said)
+        self.assertIn("forgot the third", self.verify(0))
+
     def test_every_gate_closes(self) -> None:
         toml = self.sample / "exercise.toml"
         broken = {

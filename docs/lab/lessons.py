@@ -76,8 +76,12 @@ def choose(kind: str, said: str, names: dict[str, Choice]) -> Choice:
     begins = {id(thing): thing for name, thing in names.items() if name.startswith(said)}
     if said and len(begins) == 1:
         return begins.popitem()[1]
-    near = difflib.get_close_matches(said, names, 3, 0.4) or list(names)
-    raise Stop(f"there is no {kind} '{said}'. There is: {', '.join(near[:12])}", 2)
+    first: dict[int, str] = {}
+    for name, thing in names.items():
+        first.setdefault(id(thing), name)
+    near = difflib.get_close_matches(said, names, 3, 0.4) or list(first.values())
+    more = " and more" if len(near) > 24 else ""
+    raise Stop(f"there is no {kind} '{said}'. There is: {', '.join(near[:24])}{more}", 2)
 
 
 def find_lesson(said: str) -> Lesson:

@@ -127,10 +127,17 @@ class Words(LabTest):
             ("run", "01/goodby3"): "goodbye",
             ("run", "01/4"): "9_goodbye",
             ("client", "selekt"): "select",
+            ("run", "nosuch"): "01-blocking-socket",
         }.items():
             code, out, err = self.lab(*words)
             self.assertEqual((code, out), (2, ""), words)
             self.assertIn(near, err)
+        self.assertEqual(err.count("01-blocking-socket"), 1, "one name for each is enough")
+
+    def test_options_may_stand_anywhere(self) -> None:
+        code, _, err = self.lab("author", "verify", "--short", "no_such_exercise")
+        self.assertEqual(code, 2)
+        self.assertIn("'no_such_exercise'", err)
 
     def test_list_is_what_the_folders_hold_in_order(self) -> None:
         _, out, _ = self.lab("list")

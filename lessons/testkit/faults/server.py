@@ -56,6 +56,10 @@ def stat_of(pid: int) -> list[str]:
     return read_proc(pid, "stat").rpartition(")")[2].split()
 
 
+def is_held(task: int) -> bool:
+    return stat_of(task)[:1] == ["t"]
+
+
 class Server:
     """A server in a session of its own, so that nothing it leaves behind escapes us."""
 
@@ -160,12 +164,12 @@ class Server:
         time.sleep(seconds)
         return (self.cpu() - before) / (time.monotonic() - start)
 
-    def held(self) -> bool:
-        """Whether strace keeps a thread of it from running now."""
-        tasks = (task for pid in self.session() for task in Path(f"/proc/{pid}/task").glob("*"))
-        return any(
-            read_proc(int(task.name), "stat").rpartition(")")[2][:2] == " t" for task in tasks
-        )
+    def held(self) -> list[int]:
+        """Those of its threads and children that strace keeps from running now. A look at all
+        processes, as session() takes it, may last longer than strace holds anybody."""
+        children = read_proc(self.pid, f"task/{self.pid}/children").split()
+        tasks = map(int, os.listdir(f"/proc/{self.pid}/task") + children)
+        return [task for task in tasks if is_held(task)]
 
     def tracer(self) -> int:
         found = re.search(r"^TracerPid:\s*(\d+)", read_proc(self.pid, "status"), re.MULTILINE)

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from callers import SERVICES, Caller, Fate, Habit, Unexpected, fate_of
-from server import START, STOP, Log, Server, Tracer, strace, wait_until
+from server import START, STOP, Log, Server, Tracer, is_held, strace, wait_until
 from table import DROP, EXIT, SERVE, Answer, Column, Row, Scene
 
 BUSY = 0.2  # the part of a core that means: it spins
@@ -267,7 +267,7 @@ def sigterm(trial: Trial, stage: Stage, folder: Path) -> Verdict:
             """strace holds it, and not only for the moment that it takes to look."""
             held = server.held()
             time.sleep(0.01)
-            return held and server.held()
+            return any(map(is_held, held))
 
         with (
             Caller(server.port) as gone,

@@ -36,7 +36,7 @@ bool has(const char* name) {
 void say(int caller, const std::string& text) {
     std::size_t sent = 0;
     while (sent < text.size()) {
-        const ssize_t count = ::send(caller, text.data() + sent, text.size() - sent, 0);
+        const ssize_t count = ::send(caller, text.data() + sent, text.size() - sent, MSG_NOSIGNAL);
         if (count < 0) return;
         sent += static_cast<std::size_t>(count);
     }

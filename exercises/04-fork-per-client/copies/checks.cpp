@@ -105,7 +105,7 @@ TEST_CASE("diary") {
     server.wait_exit();
     const std::string diary = server.out();
     int times = 0;
-    for (std::size_t at = 0; (at = diary.find("the day is over", at)) != diary.npos; ++at)
+    for (std::size_t at = 0; (at = diary.find("the day is over", at)) != std::string::npos; ++at)
         ++times;
     guess.meets(times == 4 ? "four times" : std::to_string(times) + " times", server);
 }

@@ -52,7 +52,7 @@ int births(const Server& server) {
     const std::string log = server.log();
     const std::string_view birth = "a child is born\n";
     int count = 0;
-    for (std::size_t at = 0; (at = log.find(birth, at)) != log.npos; at += birth.size())
+    for (std::size_t at = 0; (at = log.find(birth, at)) != std::string::npos; at += birth.size())
         ++count;
     return count;
 }

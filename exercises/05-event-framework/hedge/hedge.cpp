@@ -54,7 +54,7 @@ public:
     Oracle(std::string name, const std::string& habit, Stopwatch& clock)
         : name_(std::move(name)), fails_(habit.starts_with("fails")), clock_(clock) {
         const std::size_t space = habit.find(' ');
-        if (space != habit.npos) delay_ = milliseconds(std::stol(habit.substr(space)));
+        if (space != std::string::npos) delay_ = milliseconds(std::stol(habit.substr(space)));
     }
 
     Answer ask() {

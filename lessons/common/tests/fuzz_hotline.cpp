@@ -8,7 +8,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size < 2) return 0;
     const std::string_view words(reinterpret_cast<const char*>(data) + 2, size - 2);
-    if (words.find("big ") != words.npos) return 0; // A gigabyte takes its time.
+    if (words.find("big ") != std::string_view::npos) return 0; // A gigabyte takes its time.
     const auto cut = [at = std::size_t{0}, data]() mutable {
         return std::size_t{1} + data[at++ % 2] % 97;
     };

@@ -29,8 +29,8 @@ void serve(const Fd& caller) {
     ssize_t count = 0;
     while ((count = ::recv(caller.number(), bytes.data(), bytes.size(), 0)) > 0) {
         const std::string_view words(bytes.data(), static_cast<size_t>(count));
-        if (words.find('!') != words.npos) std::abort();
-        if (words.find('.') != words.npos) ::_exit(EXIT_SUCCESS);
+        if (words.find('!') != std::string_view::npos) std::abort();
+        if (words.find('.') != std::string_view::npos) ::_exit(EXIT_SUCCESS);
         ::send(caller.number(), words.data(), words.size(), MSG_NOSIGNAL);
     }
 }

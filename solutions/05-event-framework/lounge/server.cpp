@@ -61,7 +61,7 @@ private:
     void data_received(std::string_view bytes) {
         heard_ += bytes;
         size_t end = 0;
-        while (!over_ && (end = heard_.find('\n')) != heard_.npos) {
+        while (!over_ && (end = heard_.find('\n')) != std::string::npos) {
             const std::string line = heard_.substr(0, end);
             heard_.erase(0, end + 1);
             if (line == "bye")

@@ -84,7 +84,7 @@ private:
     void data_received(std::string_view bytes) override {
         heard_ += bytes;
         size_t end = 0;
-        while (!leaving() && (end = heard_.find('\n')) != heard_.npos) {
+        while (!leaving() && (end = heard_.find('\n')) != std::string::npos) {
             answer(heard_.substr(0, end));
             heard_.erase(0, end + 1);
         }

@@ -95,8 +95,9 @@ public:
 
     void serve(const Watch& watch) try {
         const bool readable = watch.readable(number());
+        if (!readable && !watch.writable(number())) return;
         if (readable) hear();
-        if (owes() && (readable || watch.writable(number()))) speak(); // Most fits in at once.
+        if (owes()) speak(); // Most fits in at once.
         nap();
         if (service_->finished() && !leaving_) leave();
     } catch (const std::exception& error) {

@@ -74,8 +74,9 @@ public:
 
     void serve(const Watch& watch) try {
         const bool readable = watch.readable(number());
+        if (!readable && !watch.writable(number())) return;
         if (readable) hear();
-        if (owes() && (readable || watch.writable(number()))) speak(); // Most fits in at once.
+        if (owes()) speak(); // Most fits in at once.
         over_ |= service_->finished() && !owes();
     } catch (const std::exception& error) {
         log_line("lost a caller: ", error.what());

@@ -12,7 +12,7 @@
 template <typename Result>
 Deferred<Result> rest(Clock& clock, Delay delay) {
     const auto timer = std::make_shared<Timer>();
-    const Deferred<Result> over([timer](const auto&) { timer->cancel(); });
+    Deferred<Result> over([timer](const auto&) { timer->cancel(); });
     *timer = clock.call_later(delay, [over] { over.callback(Result{}); });
     return over;
 }

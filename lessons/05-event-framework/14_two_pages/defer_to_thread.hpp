@@ -21,7 +21,7 @@
 template <typename Work>
 auto defer_to_thread(Reactor& loop, ThreadPool& pool, Work work) {
     using Result = std::invoke_result_t<Work&>;
-    const Deferred<Result> later;
+    Deferred<Result> later;
     const bool accepted = pool.add([&loop, work, mine = later]() mutable {
         // Our handle goes with the result. If one stayed here, it might be the last, and the chain
         // would be destroyed in this thread.

@@ -63,11 +63,11 @@ inline Deferred<Fd> connect_to(Reactor& reactor, const sockaddr_in& address) try
         errno != EINTR)
         check(-1, "connect");
     auto connector = std::make_unique<Connector>(reactor, std::move(socket));
-    const auto connected = connector->connected();
+    auto connected = connector->connected();
     reactor.watch(std::move(connector), {.writing = true});
     return connected;
 } catch (const std::exception&) {
-    const Deferred<Fd> failed;
+    Deferred<Fd> failed;
     failed.errback(Failure(std::current_exception()));
     return failed;
 }

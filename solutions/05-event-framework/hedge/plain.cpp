@@ -37,7 +37,7 @@ struct State {
 // It fails when both have failed, with the Failure that came last. To cancel it cancels all of it.
 Answer hedge(const Ask& first, const Ask& second, Clock& clock, Delay patience) {
     const auto state = std::make_shared<State>();
-    const Answer answer([state](const Answer&) { state->stop(); });
+    Answer answer([state](const Answer&) { state->stop(); });
     const auto win = [=](const std::string& text) {
         if (state->over) return;
         state->stop();

@@ -40,14 +40,14 @@ std::vector<int> numbers_in(const std::string& folder) {
 bool parse_stat(const std::string& stat, Process& process) {
     const std::size_t name_end = stat.rfind(')');
     if (name_end == std::string::npos) return false;
-    std::array<double, 4> ticks{}; // own ones in user and kernel mode, then those of the children
+    double user = 0, kernel = 0, childrens_user = 0, childrens_kernel = 0; // in ticks
     const int found =
         std::sscanf(stat.c_str() + name_end + 1,
                     " %c %d %*s %d %*s %*s %*s %*s %*s %*s %*s %lf %lf %lf %lf %*s %*s %d",
-                    &process.state, &process.parent, &process.session, &ticks[0], &ticks[1],
-                    &ticks[2], &ticks[3], &process.threads);
-    process.cpu =
-        (ticks[0] + ticks[1] + ticks[2] + ticks[3]) / static_cast<double>(sysconf(_SC_CLK_TCK));
+                    &process.state, &process.parent, &process.session, &user, &kernel,
+                    &childrens_user, &childrens_kernel, &process.threads);
+    process.cpu = (user + kernel + childrens_user + childrens_kernel) /
+                  static_cast<double>(sysconf(_SC_CLK_TCK));
     return found == 8;
 }
 
@@ -123,14 +123,14 @@ void add_tcp_rows(const std::string& path, std::vector<TcpRow>& rows) {
     std::getline(file, line); // the headings
     while (std::getline(file, line)) {
         TcpRow row;
-        std::array<unsigned, 3> found{};
+        unsigned local = 0, remote = 0, state = 0;
         // Number, address:port, address:port, state, tx_queue:rx_queue, four more, inode.
         if (std::sscanf(line.c_str(), "%*d: %*[^:]:%x %*[^:]:%x %x %lx:%lx %*s %*s %*s %*s %lu",
-                        &found[0], &found[1], &found[2], &row.unsent, &row.unread, &row.inode) != 6)
+                        &local, &remote, &state, &row.unsent, &row.unread, &row.inode) != 6)
             continue;
-        row.local_port = static_cast<int>(found[0]);
-        row.remote_port = static_cast<int>(found[1]);
-        row.state = static_cast<int>(found[2]);
+        row.local_port = static_cast<int>(local);
+        row.remote_port = static_cast<int>(remote);
+        row.state = static_cast<int>(state);
         rows.push_back(row);
     }
 }

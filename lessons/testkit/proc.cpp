@@ -40,7 +40,10 @@ std::vector<int> numbers_in(const std::string& folder) {
 bool parse_stat(const std::string& stat, Process& process) {
     const std::size_t name_end = stat.rfind(')');
     if (name_end == std::string::npos) return false;
-    double user = 0, kernel = 0, childrens_user = 0, childrens_kernel = 0; // in ticks
+    double user = 0; // in ticks, like those that follow
+    double kernel = 0;
+    double childrens_user = 0;
+    double childrens_kernel = 0;
     const int found =
         std::sscanf(stat.c_str() + name_end + 1,
                     " %c %d %*s %d %*s %*s %*s %*s %*s %*s %*s %lf %lf %lf %lf %*s %*s %d",
@@ -123,7 +126,9 @@ void add_tcp_rows(const std::string& path, std::vector<TcpRow>& rows) {
     std::getline(file, line); // the headings
     while (std::getline(file, line)) {
         TcpRow row;
-        unsigned local = 0, remote = 0, state = 0;
+        unsigned local = 0;
+        unsigned remote = 0;
+        unsigned state = 0;
         // Number, address:port, address:port, state, tx_queue:rx_queue, four more, inode.
         if (std::sscanf(line.c_str(), "%*d: %*[^:]:%x %*[^:]:%x %x %lx:%lx %*s %*s %*s %*s %lu",
                         &local, &remote, &state, &row.unsent, &row.unread, &row.inode) != 6)

@@ -272,8 +272,9 @@ class Log:
     def __init__(self, path: Path) -> None:
         text = path.read_text(errors="replace") if path.exists() else ""
         self._lines = list(whole_lines(text))
-        # Calls under way when strace left: it does not say what became of them.
-        self.cut_off = text.count(" <unfinished ...>") - text.count(" resumed>")
+        # Calls under way when strace left, which then fail with ENOSYS, if a fault was meant for them.
+        waiting = text.count(" <unfinished ...>") - text.count(" resumed>")
+        self.cut_off = waiting + text.count(" <detached ...>")
 
     def fired(self) -> list[str]:
         """The lines that say that a fault came."""

@@ -11,8 +11,9 @@ import unittest
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from server import why_not_traced, wait_until
+from server import Log, why_not_traced, wait_until
 from table import COLUMNS, DROP, Row
 from trial import Stage, Trial, play
 
@@ -77,6 +78,23 @@ class WithoutTracing(unittest.TestCase):
         done = faults("--only", "short:hotline", server=["/no/such/server"])
         self.assertEqual(done.returncode, 1)
         self.assertNotIn("Traceback", done.stderr)
+
+
+class WhatStraceWrites(unittest.TestCase):
+    def test_calls_that_it_left_in_the_middle(self) -> None:
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "log"
+            path.write_text(
+                "1 recvfrom(3<socket:[5]>, 0x7f, 9, 0, NULL, NULL) = -1 EIO (Input/output error)"
+                " (INJECTED)\n"
+                "1 recvfrom(3<socket:[5]>,  <unfinished ...>\n"
+                "2 recvfrom(4<socket:[6]>,  <unfinished ...>\n"
+                "1 <... recvfrom resumed>0x7f, 9, 0, NULL, NULL) = 9\n"
+                "1 recvfrom(3<socket:[5]>,  <detached ...>\n"
+            )
+            log = Log(path)
+        self.assertEqual(len(log.fired()), 1)
+        self.assertEqual(log.cut_off, 2)
 
 
 @unittest.skipIf(why_not_traced(), why_not_traced())

@@ -87,9 +87,9 @@ public:
 private:
     void they_end() {
         ended_ = true;
-        update();
         if (lingering_) return end(nullptr);
         if (!closing()) protocol_->eof_received();
+        update();
     }
 
     void listen(bool reading) {
@@ -99,9 +99,9 @@ private:
 
     void leave_if_done() {
         if (over_ || lingering_ || !outbox_.empty() || !(leaving_ || half_closing_)) return;
-        ::shutdown(number(), SHUT_WR); // It may fail: they may be gone. Never mind.
+        if (leaving_ && ended_) return end(nullptr); // To close says the end, and theirs has come.
+        ::shutdown(number(), SHUT_WR);               // It may fail: they may be gone. Never mind.
         if (!leaving_) return;
-        if (ended_) return end(nullptr);
         lingering_ = true;
         patience_ = reactor_.call_later(std::chrono::seconds(1), [this] { end(nullptr); });
         update();

@@ -15,15 +15,19 @@
 #include "listen_on.hpp"
 #include "log.hpp"
 #include "make_service.hpp"
+#include "options.hpp"
+#include "standard_streams.hpp"
 
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -35,14 +39,18 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using Clock = std::chrono::steady_clock; // A clock that nobody can set back.
+using Seconds = std::chrono::duration<double>;
 using namespace std::chrono_literals;
 
-constexpr int crew = 8;     // So many children, and so many callers at once.
+constexpr int crew = 8;     // So many children, or fewer, if --max-clients says so.
 constexpr auto grace = 1s;  // How long children may take to finish.
 constexpr int no_door = -1; // ppoll() looks past a door with a negative number.
 
@@ -134,6 +142,21 @@ extern "C" void hear_no_more(int /*number*/) {
     end_direction(SHUT_RD);
 }
 
+// The alarm rings: both directions end. For send() that is EPIPE.
+std::atomic<bool> too_slow = false;
+extern "C" void hang_up(int /*number*/) {
+    too_slow = true;
+    end_direction(SHUT_RDWR);
+}
+
+// SIGALRM comes after so much time, or never where it is 0.
+void wind_the_clock(Seconds time) {
+    const auto left = ceil<std::chrono::microseconds>(time).count();
+    itimerval clock{};
+    clock.it_value = {.tv_sec = left / 1'000'000, .tv_usec = left % 1'000'000};
+    check(::setitimer(ITIMER_REAL, &clock, nullptr), "setitimer");
+}
+
 // What a child does first. All signals are blocked from before the fork to the last line, so that
 // none finds a handler of the parent in here.
 void begin_life(pid_t parent) {
@@ -144,15 +167,49 @@ void begin_life(pid_t parent) {
 
     on_signal(SIGTERM, hear_no_more);
     on_signal(SIGINT, hear_no_more); // Ctrl-C reaches every process of the terminal.
+    on_signal(SIGALRM, hang_up);
     const sigset_t open = set_of({});
     check(::sigprocmask(SIG_SETMASK, &open, nullptr), "sigprocmask");
 }
 
+// A conversation as in lesson 01, but for the clock. Progress is a piece of an answer that is sent,
+// or a whole request: one byte now and then is none.
+void converse(const Fd& caller, Service& service, Seconds patience) {
+    std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+    std::uint64_t requests = 0;
+    wind_the_clock(patience);
+    while (!service.finished()) {
+        if (const auto text = service.unsent(); !text.empty()) {
+            const auto count = insist(
+                "send", [&] { return ::send(caller.number(), text.data(), text.size(), 0); });
+            service.sent(static_cast<size_t>(count));
+            wind_the_clock(patience);
+        } else if (const auto nap = service.nap()) {
+            wind_the_clock(0s); // It is we who are slow.
+            std::this_thread::sleep_for(*nap);
+            service.woke();
+            wind_the_clock(patience);
+        } else {
+            const auto room = std::min(bytes.size(), service.room());
+            const auto count =
+                insist("recv", [&] { return ::recv(caller.number(), bytes.data(), room, 0); });
+            if (too_slow) throw std::runtime_error("too slow");
+            if (count == 0)
+                service.end_of_input();
+            else
+                service.receive({bytes.data(), static_cast<size_t>(count)});
+            if (std::exchange(requests, service.requests()) != service.requests())
+                wind_the_clock(patience);
+        }
+    }
+}
+
 // Serves one caller to the end.
-void serve(const Fd& caller, Switchboard& switchboard) try {
+void serve(const Fd& caller, const Options& options, Switchboard& switchboard) try {
     the_caller = caller.number(); // SIGTERM a moment ago? Then the parent's grace is the deadline.
-    const auto service = make_service("hotline", "fork", caller, switchboard);
-    converse(caller, *service);
+    too_slow = false;             // That was the caller before.
+    const auto service = make_service(options.service, "fork", caller, switchboard);
+    converse(caller, *service, options.idle_timeout);
     say_goodbye(caller);
 } catch (const std::exception& error) {
     log_line("lost a caller: ", error.what());
@@ -172,12 +229,14 @@ std::optional<Fd> pick_up(const Fd& listener) {
 
 // The whole life of a child. It counts in memory of its own, where nobody else counts. What leaves
 // this function would be the parent's work, so nothing does.
-[[noreturn]] void live(const Fd& listener, pid_t parent, Switchboard& switchboard) {
+[[noreturn]] void live(const Fd& listener, pid_t parent, const Options& options,
+                       Switchboard& switchboard) {
     int callers = 0;
     try {
         begin_life(parent);
         while (const auto caller = pick_up(listener)) {
-            serve(*caller, switchboard);
+            serve(*caller, options, switchboard);
+            wind_the_clock(0s); // Or it rings for the next one.
             ++callers;
         }
     } catch (const std::exception& error) {
@@ -242,19 +301,21 @@ void handle_signals() {
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
 }
 
-int main() try {
+int main(int argc, char** argv) try {
     handle_signals();
+    fill_standard_streams();
+    const Options options = options_from(argc, argv);
     const pid_t server = ::getpid();
     SharedSwitchboard switchboard;
-    Children children(crew);
+    Children children(options.max_clients > 0 ? std::min(options.max_clients, crew) : crew);
 
     // The listener goes before the children: first nobody new comes in, then all leave.
-    const Fd listener = listen_on("127.0.0.1", 0);
+    const Fd listener = listen_on(options.host, options.port);
     while (!stop_asked) {
         children.reap();
         while (!children.full()) {
             const pid_t child = ::fork();
-            if (child == 0) live(listener, server, switchboard);
+            if (child == 0) live(listener, server, options, switchboard);
             if (child == -1) break; // We try again in a second.
             children.add(child);
         }
@@ -264,6 +325,6 @@ int main() try {
     check(::shutdown(listener.number(), SHUT_RD), "shutdown");
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {
-    log_line(error.what());
+    log_line(argv[0], ": ", error.what());
     return EXIT_FAILURE;
 }

@@ -15,11 +15,14 @@
 #include "listen_on.hpp"
 #include "log.hpp"
 #include "make_service.hpp"
+#include "options.hpp"
+#include "standard_streams.hpp"
 
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,14 +39,18 @@
 #include <initializer_list>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using Clock = std::chrono::steady_clock; // A clock that nobody can set back.
+using Seconds = std::chrono::duration<double>;
 using namespace std::chrono_literals;
 
-constexpr int crew = 8;     // So many children, and so many callers at once.
+constexpr int crew = 8;     // So many children, or fewer, if --max-clients says so.
 constexpr auto grace = 1s;  // How long children may take to finish.
 constexpr int no_door = -1; // ppoll() looks past a door with a negative number.
 
@@ -135,6 +142,21 @@ extern "C" void hear_no_more(int /*number*/) {
     end_direction(SHUT_RD);
 }
 
+// The alarm rings: both directions end. For send() that is EPIPE.
+std::atomic<bool> too_slow = false;
+extern "C" void hang_up(int /*number*/) {
+    too_slow = true;
+    end_direction(SHUT_RDWR);
+}
+
+// SIGALRM comes after so much time, or never where it is 0.
+void wind_the_clock(Seconds time) {
+    const auto left = ceil<std::chrono::microseconds>(time).count();
+    itimerval clock{};
+    clock.it_value = {.tv_sec = left / 1'000'000, .tv_usec = left % 1'000'000};
+    check(::setitimer(ITIMER_REAL, &clock, nullptr), "setitimer");
+}
+
 // What a child does first. All signals are blocked from before the fork to the last line, so that
 // none finds a handler of the parent in here.
 void begin_life(pid_t parent) {
@@ -145,15 +167,49 @@ void begin_life(pid_t parent) {
 
     on_signal(SIGTERM, hear_no_more);
     on_signal(SIGINT, hear_no_more); // Ctrl-C reaches every process of the terminal.
+    on_signal(SIGALRM, hang_up);
     const sigset_t open = set_of({});
     check(::sigprocmask(SIG_SETMASK, &open, nullptr), "sigprocmask");
 }
 
+// A conversation as in lesson 01, but for the clock. Progress is a piece of an answer that is sent,
+// or a whole request: one byte now and then is none.
+void converse(const Fd& caller, Service& service, Seconds patience) {
+    std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+    std::uint64_t requests = 0;
+    wind_the_clock(patience);
+    while (!service.finished()) {
+        if (const auto text = service.unsent(); !text.empty()) {
+            const auto count = insist(
+                "send", [&] { return ::send(caller.number(), text.data(), text.size(), 0); });
+            service.sent(static_cast<size_t>(count));
+            wind_the_clock(patience);
+        } else if (const auto nap = service.nap()) {
+            wind_the_clock(0s); // It is we who are slow.
+            std::this_thread::sleep_for(*nap);
+            service.woke();
+            wind_the_clock(patience);
+        } else {
+            const auto room = std::min(bytes.size(), service.room());
+            const auto count =
+                insist("recv", [&] { return ::recv(caller.number(), bytes.data(), room, 0); });
+            if (too_slow) throw std::runtime_error("too slow");
+            if (count == 0)
+                service.end_of_input();
+            else
+                service.receive({bytes.data(), static_cast<size_t>(count)});
+            if (std::exchange(requests, service.requests()) != service.requests())
+                wind_the_clock(patience);
+        }
+    }
+}
+
 // Serves one caller to the end.
-void serve(const Fd& caller, Switchboard& switchboard) try {
+void serve(const Fd& caller, const Options& options, Switchboard& switchboard) try {
     the_caller = caller.number(); // SIGTERM a moment ago? Then the parent's grace is the deadline.
-    const auto service = make_service("hotline", "fork", caller, switchboard);
-    converse(caller, *service);
+    too_slow = false;             // That was the caller before.
+    const auto service = make_service(options.service, "fork", caller, switchboard);
+    converse(caller, *service, options.idle_timeout);
     say_goodbye(caller);
 } catch (const std::exception& error) {
     log_line("lost a caller: ", error.what());
@@ -216,12 +272,14 @@ std::optional<Fd> receive_from(const Fd& parent) {
 
 // The whole life of a child. It counts in memory of its own, where nobody else counts. What leaves
 // this function would be the parent's work, so nothing does.
-[[noreturn]] void live(const Fd& callers_from, pid_t parent, Switchboard& switchboard) {
+[[noreturn]] void live(const Fd& callers_from, pid_t parent, const Options& options,
+                       Switchboard& switchboard) {
     int callers = 0;
     try {
         begin_life(parent);
         while (const auto caller = receive_from(callers_from)) {
-            serve(*caller, switchboard);
+            serve(*caller, options, switchboard);
+            wind_the_clock(0s); // Or it rings for the next one.
             ++callers;
         }
     } catch (const std::exception& error) {
@@ -286,14 +344,16 @@ void handle_signals() {
     check(::sigprocmask(SIG_BLOCK, &ours, nullptr), "sigprocmask");
 }
 
-int main() try {
+int main(int argc, char** argv) try {
     handle_signals();
+    fill_standard_streams();
+    const Options options = options_from(argc, argv);
     const pid_t server = ::getpid();
     SharedSwitchboard switchboard;
-    Children children(crew);
+    Children children(options.max_clients > 0 ? std::min(options.max_clients, crew) : crew);
 
     // The listener goes before the children: first nobody new comes in, then all leave.
-    Fd listener = listen_on("127.0.0.1", 0, SOCK_NONBLOCK);
+    Fd listener = listen_on(options.host, options.port, SOCK_NONBLOCK);
     std::array<int, 2> ends{};
     check(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), "socketpair");
     Fd to_children(ends[0]);
@@ -305,7 +365,7 @@ int main() try {
             if (child == 0) {
                 listener = Fd();
                 to_children = Fd(); // Or else the end of the stream would never come: step 2.
-                live(from_parent, server, switchboard);
+                live(from_parent, server, options, switchboard);
             }
             if (child == -1) break; // We try again in a second.
             children.add(child);
@@ -317,6 +377,6 @@ int main() try {
     }
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {
-    log_line(error.what());
+    log_line(argv[0], ": ", error.what());
     return EXIT_FAILURE;
 }

@@ -412,6 +412,27 @@ TEST_CASE("a crew of eight: while eight callers are silent, the ninth waits") {
     server.stop();
 }
 
+TEST_CASE("a crew of one: who is silent too long loses the child, and the next caller has it") {
+    Server server = step(13, {"--max-clients", "1", "--idle-timeout", "0.5"});
+    Caller silent = greeted(server, "silent");
+    const pid_t child = who_serves(silent);
+    Caller next = server.call("the next");
+    next.expect_line_like("Welcome to 10086, fork, *");
+    silent.expect_gone();
+    CHECK(who_serves(next) == child);
+    next.send("exit\n");
+    next.expect_end();
+    expect_soon(server, "the log says why, once",
+                [&] { return server.log() == "lost a caller: too slow\n"; });
+}
+
+TEST_CASE("prefork carries any service") {
+    Server server = step(13, {"--service", "echo"});
+    Caller caller = server.call("A");
+    caller.send("hey");
+    caller.expect("hey");
+}
+
 TEST_CASE("step 14: the connection is the same, its number in the child another one") {
     Server server = step(14);
     Caller caller = greeted(server, "A");

@@ -78,7 +78,8 @@ class Crowd(EventFramework):
             seen = self.assert_went_well(finished)
             self.assertEqual(seen["on the line at once"], "20")
             self.assertEqual(seen["answered meanwhile"], "0 of the 18 others")
-            self.assertRegex(seen["the slowest"], r"\A1\.\d s, to \w+: 0\Z")
+            # As long as the handler sleeps, or a moment less: some ask when it sleeps already.
+            self.assertRegex(seen["the slowest"], r"\A([5-9]\d\d\.\d ms|1\.\d s), to \w+: 0\Z")
             self.assertIn("18 of the others waited until a handler", finished.stdout)
 
     def test_one_after_another_they_are_served_all_the_same(self) -> None:

@@ -100,9 +100,9 @@ private:
 
     void leave_if_done() {
         if (over_ || lingering_ || !outbox_.empty() || !(leaving_ || half_closing_)) return;
-        if (leaving_ && ended_) return end(nullptr); // To close says the end, and theirs has come.
-        ::shutdown(number(), SHUT_WR);               // It may fail: they may be gone. Never mind.
+        ::shutdown(number(), SHUT_WR); // It may fail: they may be gone. Never mind.
         if (!leaving_) return;
+        if (ended_) return end(nullptr);
         lingering_ = true;
         patience_ = reactor_.call_later(std::chrono::seconds(1), [this] { end(nullptr); });
         update();

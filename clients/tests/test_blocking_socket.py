@@ -64,7 +64,7 @@ class Conversations(Client):
     def test_says_lines_and_shows_answers_with_times(self) -> None:
         finished = talk(hotline, "--say", "0", "echo hi", "--say", "nonsense", "exit")
         self.assert_went_well(finished)
-        self.assertRegex(finished.stdout, r"(?m)^ +0\.\d{3} < 0000$")
+        self.assertRegex(finished.stdout, r"(?m)^ +\d\.\d{3} < 0000$")
         self.assertEqual(
             without_times(finished.stdout)[1:],
             [
@@ -75,9 +75,9 @@ class Conversations(Client):
         )
 
     def test_times_are_when_it_came(self) -> None:
-        heard = talk(hotline, "--say", "sleep 300", "exit").stdout
+        heard = talk(hotline, "--say", "sleep 500", "exit").stdout
         times = {line.split(maxsplit=1)[1]: float(line.split()[0]) for line in heard.splitlines()}
-        self.assertGreaterEqual(times["< ok"] - times["> sleep 300"], 0.29)
+        self.assertGreater(times["< ok"] - times["> sleep 500"], 0.3)
 
     def test_a_sleep_may_take_longer_than_the_timeout(self) -> None:
         self.assert_went_well(talk(hotline, "--timeout", 0.5, "--say", "sleep 900", "exit"))

@@ -89,8 +89,9 @@ class Select(Callers):
         times = {
             line[8:]: float(line[:7]) for line in shown.splitlines() if line[8:10] in ("A ", "B ")
         }
-        self.assertLess(times["B < 0000"], times["A > sleep 900"] + 0.5)
-        self.assertGreaterEqual(times["A < ok"], times["A > sleep 900"] + 0.9)
+        self.assertLess(times["B < 0000"], times["A < ok"])
+        # A caller may note a moment late that they have asked.
+        self.assertGreater(times["A < ok"], times["A > sleep 900"] + 0.5)
 
     def test_a_crowd_is_counted_not_shown(self) -> None:
         for finished in self.with_each("02", SELECT, "--callers", 60):

@@ -67,14 +67,13 @@ def verify(
     began = time.monotonic()
     faults = 0
     at_once = (3 if stress else 6) * CORES
-    with Series(judges, at_once) as bench, busy(stress), ThreadPoolExecutor(at_once) as pool:
+    anew = fresh or stress or repeat > 1
+    with Series(judges, at_once) as bench, ThreadPoolExecutor(at_once) as pool:
         try:
-            begun = [
-                begin(bench, pool, exercise, repeat, fresh or stress or repeat > 1, short)
-                for exercise in wanted
-            ]
-            for case in begun:
-                faults += finish(case)
+            with busy(stress):
+                begun = [begin(bench, pool, exercise, repeat, anew, short) for exercise in wanted]
+                for case in begun:
+                    faults += finish(case)
             for case in begun:  # now that nothing else runs
                 faults += time_it(bench, case, short)
         except BaseException:

@@ -189,7 +189,7 @@ TEST_CASE("step 10: four who ask for a million lines each and do not read cost n
         CHECK(server.memory().resident < before + 8'000'000);
     callers.back().expect(" HAS ITS TURN\n" + repeated(999'999, "EVERY LINE HAS ITS TURN\n") +
                               "AND THEN THIS ONE\n",
-                          20s);
+                          60s);
 }
 
 TEST_CASE("step 16: SIGTERM in the middle of an answer: it is finished, then the end") {

@@ -300,7 +300,10 @@ ask = "And then?"
             '["And of the second?"]': ("[]", "second: needs a hint"),
             'needs = ["first"]': ('needs = ["third"]', "needs what does not stand before it"),
             'ask = "What is left to do?"': ('ask = "Do it."', "is no question"),
-            '[starter]\nfirst = "eof:early"': ("[starter]", "FAULT the starter"),
+            '[starter]\nfirst = "eof:early"': (
+                "[starter]",
+                "01/sample, the starter: as declared in 0",
+            ),
             'id = "third"': ('id = "fourth"', "checks.cpp has first, second, third"),
             'kind = "predict"': (
                 'kind = "complete"\nfile = "answers.txt"',
@@ -325,6 +328,16 @@ ask = "And then?"
         said = self.verify(1)
         self.assertIn("design other: as declared in 0 of 1 runs", said)
         self.assertIn("Seen: third = reset", said)
+
+    def test_what_went_wrong_beside_others_is_judged_again_alone(self) -> None:
+        solutions = self.tree / "solutions/01-blocking-socket/sample"
+        self.write("solutions/01-blocking-socket/sample/other.txt", verdicts("third sometimes"))
+        (solutions / "now").touch()
+        said = self.verify(0)
+        self.assertIn("01/sample, as declared when it runs alone, before: design other", said)
+        (solutions / "now").touch()
+        said = self.lab("author", "verify", "--repeat", "2", code=1)
+        self.assertIn("01/sample, design other: as declared in 1 of 2 runs (need 2)", said)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,19 @@ public:
         }
     }
 
+    // Ends our direction, then reads and forgets what the caller still says: a close() with bytes
+    // unread would be a reset (step 8). This time with one deadline for all of it.
+    void say_goodbye() {
+        ::shutdown(caller_.number(), SHUT_WR); // It may fail: the caller may be gone. Never mind.
+        const auto deadline = stop_asked ? end_of_grace() : Clock::now() + grace;
+        std::array<char, 16384> forgotten; // NOLINT(*-member-init)
+        while (!ended_ && Clock::now() < deadline) {
+            const auto count = within_a_tick(
+                ::recv(caller_.number(), forgotten.data(), forgotten.size(), 0), "recv");
+            ended_ = count && *count == 0;
+        }
+    }
+
 private:
     void speak() {
         const auto text = service_.unsent();
@@ -98,7 +111,7 @@ private:
             within_a_tick(::send(caller_.number(), text.data(), text.size(), 0), "send");
         if (!count) return;
         service_.sent(*count);
-        last_progress_ = Clock::now();
+        progress_ = true;
     }
 
     void hear() {
@@ -106,14 +119,14 @@ private:
         const auto room = std::min(bytes.size(), service_.room());
         const auto count = within_a_tick(::recv(caller_.number(), bytes.data(), room, 0), "recv");
         if (!count) return;
-        if (*count == 0)
+        ended_ = *count == 0;
+        if (ended_)
             service_.end_of_input();
         else
             service_.receive({bytes.data(), *count});
 
         // A caller who drips one byte now and then makes no progress. A whole request is progress.
-        if (std::exchange(requests_, service_.requests()) != service_.requests())
-            last_progress_ = Clock::now();
+        progress_ = std::exchange(requests_, service_.requests()) != service_.requests();
     }
 
     // The handler sleeps, and with it the whole server.
@@ -123,14 +136,15 @@ private:
             const auto left = std::clamp<Clock::duration>(end - Clock::now(), 0ms, tick);
             const timespec time{.tv_sec = 0, .tv_nsec = left.count()};
             ::nanosleep(&time, nullptr);
-            last_progress_ = Clock::now(); // It is we who are slow.
+            progress_ = true; // It is we who are slow.
             look_at_the_clock();
         }
         service_.woke();
     }
 
-    void look_at_the_clock() const {
+    void look_at_the_clock() {
         const auto now = Clock::now();
+        if (std::exchange(progress_, false)) last_progress_ = now;
         if (stop_asked && now > end_of_grace()) throw std::runtime_error("no time left to stop");
         if (idle_timeout_ > 0s && now > last_progress_ + idle_timeout_)
             throw std::runtime_error("too slow");
@@ -139,22 +153,11 @@ private:
     const Fd& caller_;
     Service& service_;
     std::chrono::duration<double> idle_timeout_;
+    bool ended_ = false;    // the caller says no more
+    bool progress_ = false; // since we last looked at the clock
     Clock::time_point last_progress_ = Clock::now();
     std::uint64_t requests_ = 0;
 };
-
-// Ends our direction, then reads and forgets what the caller still says: a close() with bytes
-// unread would be a reset (step 8). This time with one deadline for all of it.
-void say_goodbye(const Fd& caller) {
-    ::shutdown(caller.number(), SHUT_WR); // It may fail: the caller may be gone. Never mind.
-    const auto deadline = stop_asked ? end_of_grace() : Clock::now() + grace;
-    std::array<char, 16384> forgotten; // NOLINT(*-member-init)
-    while (Clock::now() < deadline) {
-        const auto count =
-            within_a_tick(::recv(caller.number(), forgotten.data(), forgotten.size(), 0), "recv");
-        if (count && *count == 0) return;
-    }
-}
 
 // The next caller, if one comes within a tick.
 std::optional<Fd> pick_up(const Fd& listener) {
@@ -189,8 +192,9 @@ int main(int argc, char** argv) try {
         try {
             set_tick(*caller);
             const auto service = make_service(options.service, "blocking", *caller, switchboard);
-            Connection(*caller, *service, options.idle_timeout).run();
-            say_goodbye(*caller);
+            Connection connection(*caller, *service, options.idle_timeout);
+            connection.run();
+            connection.say_goodbye();
         } catch (const std::exception& error) {
             log_line("lost a caller: ", error.what());
         }

@@ -237,10 +237,11 @@ TEST_CASE("step 9: SIGTERM ends it, whether nobody calls, or one who is silent")
 TEST_CASE("step 9: SIGTERM in the middle of an answer: the answer is finished") {
     Server server = step(9);
     Caller caller = greeted(server, "A");
+    const std::string answer = big_answer(long_answer());
     caller.send("big " + std::to_string(long_answer()) + "\n");
     caller.read_exactly(100'000);
     server.signal(SIGTERM);
-    caller.expect(big_bytes(long_answer()).substr(100'000) + "\n" + big_sum(long_answer()));
+    caller.expect(answer.substr(100'000));
     caller.expect_end();
     CHECK(server.wait_exit() == 0);
 }

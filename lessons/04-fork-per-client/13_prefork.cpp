@@ -149,7 +149,7 @@ extern "C" void hang_up(int /*number*/) {
     end_direction(SHUT_RDWR);
 }
 
-// SIGALRM comes after so much time, or never where it is 0.
+// SIGALRM comes after so much time; 0 stops the clock.
 void wind_the_clock(Seconds time) {
     const auto left = ceil<std::chrono::microseconds>(time).count();
     itimerval clock{};
@@ -177,18 +177,21 @@ void begin_life(pid_t parent) {
 void converse(const Fd& caller, Service& service, Seconds patience) {
     std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
     std::uint64_t requests = 0;
-    wind_the_clock(patience);
+    const auto wind = [patience] {
+        if (patience > 0s) wind_the_clock(patience);
+    };
+    wind();
     while (!service.finished()) {
         if (const auto text = service.unsent(); !text.empty()) {
             const auto count = insist(
                 "send", [&] { return ::send(caller.number(), text.data(), text.size(), 0); });
             service.sent(static_cast<size_t>(count));
-            wind_the_clock(patience);
+            wind();
         } else if (const auto nap = service.nap()) {
             wind_the_clock(0s); // It is we who are slow.
             std::this_thread::sleep_for(*nap);
             service.woke();
-            wind_the_clock(patience);
+            wind();
         } else {
             const auto room = std::min(bytes.size(), service.room());
             const auto count =
@@ -198,8 +201,7 @@ void converse(const Fd& caller, Service& service, Seconds patience) {
                 service.end_of_input();
             else
                 service.receive({bytes.data(), static_cast<size_t>(count)});
-            if (std::exchange(requests, service.requests()) != service.requests())
-                wind_the_clock(patience);
+            if (std::exchange(requests, service.requests()) != service.requests()) wind();
         }
     }
 }

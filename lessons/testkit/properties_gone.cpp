@@ -83,7 +83,7 @@ std::string signal_storm(const Ground& ground) {
         }
     });
     const auto talk = [&] {
-        const std::string answers = "0000\nok\n" + big_bytes(500'000) + '\n' + big_sum(500'000);
+        const std::string answers = "0000\nok\n" + big_answer(500'000);
         const Deadline blowing(1s);
         while (!blowing.passed()) {
             a.send("0\nsleep 5\nbig 500000\n");

@@ -232,7 +232,7 @@ std::string goodbye_on_sigterm(const Ground& ground) {
 
     const std::size_t size = long_answer();
     constexpr std::size_t read_before = 10'000;
-    const std::string bytes = big_bytes(size) + '\n' + big_sum(size);
+    const std::string bytes = big_answer(size);
     Server server = start(ground);
     Caller a = greeted(server, "A");
     a.send("big " + std::to_string(size) + '\n');

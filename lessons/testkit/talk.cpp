@@ -63,3 +63,7 @@ std::string big_sum(std::size_t count) {
     std::snprintf(line.data(), line.size(), "sum %04x%04x\n", b, a);
     return line.data();
 }
+
+std::string big_answer(std::size_t count) {
+    return big_bytes(count) + '\n' + big_sum(count);
+}

@@ -21,8 +21,10 @@ void expect_all_that_is_owed(Server& server);
 // hold it. It is smaller for a sanitizer, which is slow: there is a second for the rest.
 std::size_t long_answer();
 
-// What follows the request `big COUNT`, but for the last line; and that line.
+// What follows the request `big COUNT`: its bytes, a line end, and the line with their sum. All of it
+// takes time to make: make it before you tell the server to stop.
 std::string big_bytes(std::size_t count);
 std::string big_sum(std::size_t count);
+std::string big_answer(std::size_t count);
 
 std::string repeated(std::size_t count, std::string_view text);

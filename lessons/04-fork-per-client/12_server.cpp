@@ -177,21 +177,18 @@ void begin_life(const Fd& caller, pid_t parent) {
 void converse(const Fd& caller, Service& service, Seconds patience) {
     std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
     std::uint64_t requests = 0;
-    const auto wind = [patience] {
-        if (patience > 0s) wind_the_clock(patience);
-    };
-    wind();
+    if (patience > 0s) wind_the_clock(patience);
     while (!service.finished()) {
         if (const auto text = service.unsent(); !text.empty()) {
             const auto count = insist(
                 "send", [&] { return ::send(caller.number(), text.data(), text.size(), 0); });
             service.sent(static_cast<size_t>(count));
-            wind();
+            if (patience > 0s) wind_the_clock(patience);
         } else if (const auto nap = service.nap()) {
             wind_the_clock(0s); // It is we who are slow.
             std::this_thread::sleep_for(*nap);
             service.woke();
-            wind();
+            wind_the_clock(patience);
         } else {
             const auto room = std::min(bytes.size(), service.room());
             const auto count =
@@ -201,7 +198,8 @@ void converse(const Fd& caller, Service& service, Seconds patience) {
                 service.end_of_input();
             else
                 service.receive({bytes.data(), static_cast<size_t>(count)});
-            if (std::exchange(requests, service.requests()) != service.requests()) wind();
+            if (patience > 0s && std::exchange(requests, service.requests()) != service.requests())
+                wind_the_clock(patience);
         }
     }
 }

@@ -301,7 +301,7 @@ TEST_CASE("step 14: a thread that cannot be started costs one caller, not the se
     long pages = 0; // that it has mapped: proc(5), statm
     std::ifstream("/proc/" + std::to_string(server.pid()) + "/statm") >> pages;
     const auto now = static_cast<rlim_t>(pages) * 4096;
-    server.limit(RLIMIT_AS, now + 2'000'000); // no room for a stack of 8 MB
+    server.limit(RLIMIT_AS, now + 100'000); // no room for a stack of 256 KiB
     for (int i = 0; i < 3; ++i)
         server.call("unlucky").expect_gone();
     expect_log(server, "no thread for a caller: Resource temporarily unavailable");

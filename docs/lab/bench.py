@@ -223,8 +223,8 @@ class Run:
             for index, guest in enumerate(guests)
             if guest.entry.name not in lost
         }
-        others, _ = bystanders.look()
-        return judged(mode, counted, lost, [one.name for one in self.entries], others)
+        disturbed = bystanders.look()
+        return judged(mode, counted, lost, [one.name for one in self.entries], *disturbed)
 
     def started(self, one: Entry, stack: ExitStack) -> Running:
         words = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
@@ -350,6 +350,7 @@ def judged(
     lost: dict[str, str],
     names: list[str],
     others: float = 0,
+    stolen: float = 0,
 ) -> dict[str, Any]:
     rounds = {name: [line for line in lines if "round" in line] for name, lines in counted.items()}
     measure = rounds.get(names[0], [])
@@ -360,13 +361,14 @@ def judged(
     noise: Optional[float] = None
     if "ratio" in twin:
         low, middle, high = twin["ratio"]
-        least = LEAST_NOISE + NOISE_OF_A_CORE * others
+        least = LEAST_NOISE + NOISE_OF_A_CORE * others + stolen
         noise = round(max(abs(middle - 1), (high - low) / 2, least), 3)
     return {
         "name": mode.name,
         "title": mode.title,
         "scene": mode.scene,
         "others": others,
+        "stolen": stolen,
         "noise": noise,
         "results": {name: results[name] for name in names},
     }

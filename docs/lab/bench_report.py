@@ -8,9 +8,9 @@ The JSON is the record, and everything else is made from it. Its fields (schema 
   left_out     modes that this machine has no room for, and why
   reference    the name of the server that all are compared with
   servers      name, title, command of each; the second is the reference once more
-  modes        name, title, scene (the options of clients/load), others in this mode, and
-    noise      how far the reference was from itself: 0.03 is 3 %; more where others were busy; null
-               when the reference could not be measured
+  modes        name, title, scene (the options of clients/load), others and stolen in this mode, and
+    noise      how far the reference was from itself: 0.03 is 3 %; more where others were busy or the
+               host took time; null when the reference could not be measured
     results    by server: either `lost`, a sentence that says what it did, or
       ratio           work per processor second, as a ratio to the reference in the same round: the
                       lower quarter, the middle and the upper quarter of all rounds

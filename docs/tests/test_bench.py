@@ -174,6 +174,15 @@ class Verdicts(unittest.TestCase):
         self.assertIn("no conclusion", self.said(report(twin=0.6)))
         self.assertNotIn(">", self.said(report(twin=0.6)))
 
+    def test_where_others_took_the_machine_the_noise_is_theirs(self) -> None:
+        names = NAMES[:3]
+        counted = {name: lines(1 + (name == names[2])) for name in names}
+        for others, stolen, noise in ((0, 0, 0.01), (1, 0, 0.09), (0.5, 0.3, 0.35)):
+            with self.subTest(others=others, stolen=stolen):
+                seen = bench.judged(bench.MODES[0], counted, {}, names, others, stolen)
+                self.assertEqual(seen["noise"], noise)
+        self.assertIn("no conclusion", bench_report.conclusion(seen, names))
+
     def test_without_the_measure_nothing_is_compared(self) -> None:
         alone = bench.judged(
             bench.MODES[0], {"02": lines(1)}, dict.fromkeys(NAMES[:2], "died"), NAMES[:3]

@@ -137,11 +137,12 @@ class Run:
     """What was asked for, what has been seen, and how long the rest will take."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        chosen = chosen_modes(args)  # Before anything is built: a name may be wrong.
         self.entries = entries(args)
         self.quick: bool = args.quick
         self.rounds = 5 if args.quick else 9
         self.slices = 4 if args.quick else 6
-        wanted = [self.fitted(mode, args.idle) for mode in chosen_modes(args)]
+        wanted = [self.fitted(mode, args.idle) for mode in chosen]
         self.modes = [mode for mode in wanted if self.descriptors(mode) <= raise_limit()]
         self.left_out = [
             f"{mode.name} is left out: it wants {self.descriptors(mode):,} descriptors, and "

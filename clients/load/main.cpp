@@ -5,6 +5,7 @@
 // one after the other are measured on two machines, so to speak. Here all are up, and the load goes
 // round them in an order that is drawn anew each time: what slows one of them slows all.
 
+#include "awake.hpp"
 #include "crowd.hpp"
 #include "household.hpp"
 
@@ -20,6 +21,7 @@
 #include <iostream>
 #include <optional>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -28,13 +30,14 @@ using namespace std::chrono_literals;
 
 constexpr auto usage = "usage: load [--active N] [--depth N] [--size BYTES] [--rate N] [--idle N] "
                        "[--slow N] [--flooders N] [--newcomers N] [--rounds N] [--slices N] "
-                       "[--slice MS] PID:PORT ...\n";
+                       "[--slice MS] [--server-core N] PID:PORT ...\n";
 
 struct Plan {
     Scene scene;
-    int rounds = 9; // each gives one figure for each server
-    int slices = 6; // in a round, for each server
-    int slice = 20; // milliseconds
+    int rounds = 9;       // each gives one figure for each server
+    int slices = 6;       // in a round, for each server
+    int slice = 20;       // milliseconds
+    int server_core = -1; // is kept awake, and ours, too
 };
 
 // A server under load, with its callers, until it does something wrong.
@@ -57,7 +60,7 @@ public:
                   << (Household::of_the_kernel() - kernel_before) / callers << R"(, "resident": )"
                   << after.own << R"(, "processes": )" << after.processes << R"(, "threads": )"
                   << after.threads << "}" << std::endl;
-            first_ = after;
+            grown_from_ = after.own;
             last_ = after;
         });
     }
@@ -68,8 +71,12 @@ public:
 
     void end_round(int round) {
         attempt([&] {
-            const auto now = settled(false);
-            if (round >= 0) report(round, now.cpu - last_.cpu);
+            const bool is_warm_up = round < 0;
+            const auto now = settled(is_warm_up);
+            if (is_warm_up)
+                switched_before_ = now.switches;
+            else
+                report(round, now.cpu - last_.cpu);
             last_ = now;
             tally_ = {};
         });
@@ -79,8 +86,8 @@ public:
         attempt([&] {
             crowd_.find_the_silent();
             const auto now = household_.look(true);
-            say() << R"("switches": )" << now.switches - first_.switches << R"(, "messages": )"
-                  << messages_ << R"(, "grown": )" << now.own - first_.own << "}" << std::endl;
+            say() << R"("switches": )" << now.switches - switched_before_ << R"(, "messages": )"
+                  << messages_ << R"(, "grown": )" << now.own - grown_from_ << "}" << std::endl;
         });
     }
 
@@ -128,8 +135,9 @@ private:
     Household household_;
     Crowd crowd_;
     Tally tally_;
-    Household::Use first_;
     Household::Use last_;
+    double grown_from_ = 0; // KiB, once everybody was there
+    long switched_before_ = 0;
     std::uint64_t messages_ = 0;
     bool is_lost_ = false;
 };
@@ -167,7 +175,7 @@ int number_from(std::string_view text) {
 Plan plan_from(int argc, char** argv) {
     Plan plan;
     Scene& scene = plan.scene;
-    const std::array<std::pair<const char*, int*>, 11> numbers{{
+    const std::array<std::pair<const char*, int*>, 12> numbers{{
         {"active", &scene.active},
         {"depth", &scene.depth},
         {"size", &scene.size},
@@ -179,6 +187,7 @@ Plan plan_from(int argc, char** argv) {
         {"rounds", &plan.rounds},
         {"slices", &plan.slices},
         {"slice", &plan.slice},
+        {"server-core", &plan.server_core},
     }};
     std::array<option, numbers.size() + 1> known{};
     for (std::size_t i = 0; i < numbers.size(); ++i)
@@ -205,6 +214,10 @@ int main(int argc, char** argv) try {
     ::prctl(PR_SET_TIMERSLACK, 1UL);    // What is due is due now: else 50 us later (prctl(2)).
     const Plan plan = plan_from(argc, argv);
     raise_limit();
+    std::vector<std::jthread> spinners;
+    if (plan.server_core != -1)
+        for (const int core : std::set{::sched_getcpu(), plan.server_core})
+            spinners.push_back(keep_awake(core));
     const Pattern pattern;
     std::vector<std::unique_ptr<Guest>> guests;
     for (int i = optind; i < argc; ++i) {

@@ -19,7 +19,7 @@ from collections import Counter
 from contextlib import ExitStack, suppress
 from datetime import datetime
 from pathlib import Path
-from statistics import median, quantiles
+from statistics import mean, median, quantiles
 from typing import IO, Any, NamedTuple, Optional
 
 import bench_report
@@ -30,7 +30,9 @@ from workshop import MEASURED, NOTES, build, child, first_line, ready
 LOAD = "clients/load/load"
 MEASURE = "clients/load/epoll_echo"
 SLICE = 20  # milliseconds
-LEAST_NOISE = 0.01  # that a run is lucky says nothing about the next
+SITTINGS = 5  # each mode is played so often, with servers that are started afresh
+ROUNDS = 2  # in each sitting; each gives one figure for each server
+LEAST_NOISE = 0.03  # that a run is lucky says nothing about the next
 NOISE_OF_A_CORE = 0.08  # so much two runs differ for each core that others keep busy, as we saw
 SPARE = 256  # descriptors that a program needs beside those of its callers
 IDLE = {True: 300, False: 1000}  # silent callers, in a quick run and in a full one
@@ -65,6 +67,16 @@ MODES = [
     Mode("slow", "10 ask, beside 50 slow readers", {"active": 10, "rate": 1000, "slow": 50}),
     Mode("flood", "10 ask, beside one who floods", {"active": 10, "rate": 1000, "flooders": 1}),
 ]
+
+
+class Played:
+    """What was seen in a mode, in all its sittings."""
+
+    def __init__(self, mode: Mode, names: list[str]) -> None:
+        self.mode = mode
+        self.lines: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+        self.lost: dict[str, str] = {}  # who has no figures, and why
+        self.disturbed: list[tuple[float, float]] = []  # by others, by the host: of each sitting
 
 
 class Entry(NamedTuple):
@@ -140,8 +152,7 @@ class Run:
         chosen = chosen_modes(args)  # Before anything is built: a name may be wrong.
         self.entries = entries(args)
         self.quick: bool = args.quick
-        self.rounds = 5 if args.quick else 9
-        self.slices = 4 if args.quick else 6
+        self.slices = 3 if args.quick else 6
         wanted = [self.fitted(mode, args.idle) for mode in chosen]
         self.modes = [mode for mode in wanted if self.descriptors(mode) <= raise_limit()]
         self.left_out = [
@@ -172,14 +183,18 @@ class Run:
         return mode.callers * len(self.entries) + SPARE
 
     def seconds(self, mode: Mode) -> float:
-        slices = (self.rounds * self.slices * mode.longer + 1) * len(self.entries)
-        return 2 + slices * SLICE * 1.3 / 1000
+        """About so long a sitting takes."""
+        slices = (ROUNDS * self.slices * mode.longer + 1) * len(self.entries)
+        return 1.5 + slices * SLICE * 1.3 / 1000
 
     def play(self) -> dict[str, Any]:
+        """Goes round all the modes, again and again: what a server cost in the first minute, and what
+        it cost in the last, both belong to its figure."""
         idle_since, start = Bystanders(), time.monotonic()
-        for number, mode in enumerate(self.modes):
-            left = sum(map(self.seconds, self.modes[number + 1 :]))
-            self.results.append(self.play_mode(mode, left))
+        played = [Played(mode, [one.name for one in self.entries]) for mode in self.modes]
+        sittings = [mode for _ in range(SITTINGS) for mode in played]
+        for number, seen in enumerate(sittings):
+            self.sit(seen, sum(self.seconds(rest.mode) for rest in sittings[number + 1 :]))
         others, stolen = idle_since.look()
         passed = time.monotonic() - start
         facts = machine(self.load_core, self.server_core)
@@ -188,44 +203,37 @@ class Run:
             "when": datetime.now().isoformat(" ", "minutes"),
             "seconds": round(passed, 1),
             "quick": self.quick,
-            "rounds": self.rounds,
+            "rounds": SITTINGS * ROUNDS,
             "machine": facts,
             "others": others,
             "stolen": stolen,
             "left_out": self.left_out,
             "reference": self.entries[0].name,
             "servers": [one._asdict() for one in self.entries],
-            "modes": self.results,
+            "modes": [judged(seen) for seen in played],
         }
 
-    def play_mode(self, mode: Mode, later: float) -> dict[str, Any]:
+    def sit(self, seen: "Played", later: float) -> None:
         """Starts the servers afresh, lets the load generator play, and hears what it counted."""
-        bystanders = Bystanders()
-        lost = {
-            one.name: f"serves {self.most[one.name]} at once"
-            for one in self.entries
-            if self.most.get(one.name, mode.callers) < mode.callers
-        }
+        mode, bystanders = seen.mode, Bystanders()
         with ExitStack() as stack:
             guests: list[Running] = []
             for one in self.entries:
-                if one.name not in lost:
+                if self.most.get(one.name, mode.callers) < mode.callers:
+                    seen.lost.setdefault(one.name, f"serves {self.most[one.name]} at once")
+                if one.name not in seen.lost:
                     try:
                         guests.append(self.started(one, stack))
                     except Stop as why:
-                        lost[one.name] = str(why)
+                        seen.lost[one.name] = str(why)
             said = self.load(mode, guests, later) if guests else []
             for index, guest in enumerate(guests):
-                sentence = self.end_of(guest, [line for line in said if line["server"] == index])
+                lines = [line for line in said if line["server"] == index]
+                seen.lines[guest.entry.name] += lines
+                sentence = self.end_of(guest, lines)
                 if sentence:
-                    lost[guest.entry.name] = sentence
-        counted = {
-            guest.entry.name: [line for line in said if line["server"] == index]
-            for index, guest in enumerate(guests)
-            if guest.entry.name not in lost
-        }
-        disturbed = bystanders.look()
-        return judged(mode, counted, lost, [one.name for one in self.entries], *disturbed)
+                    seen.lost[guest.entry.name] = sentence
+        seen.disturbed.append(bystanders.look())
 
     def started(self, one: Entry, stack: ExitStack) -> Running:
         words = stack.enter_context(tempfile.TemporaryFile("w+", errors="replace"))
@@ -244,9 +252,10 @@ class Run:
         """Plays a mode to all these servers; gives the lines of the load generator."""
         counts = {
             **mode.scene,
-            "rounds": self.rounds,
+            "rounds": ROUNDS,
             "slices": self.slices * mode.longer,
             "slice": SLICE,
+            "server-core": self.server_core,
         }
         command = ["taskset", "-c", str(self.load_core), str(ROOT / f"build-{MEASURED}" / LOAD)]
         command += [f"--{name}={value}" for name, value in counts.items()]
@@ -263,7 +272,7 @@ class Run:
                     break
                 lines.append(json.loads(line))
                 rounds = 1 + lines[-1].get("round", -1)
-                progress(mode.title, expected * (1 - rounds / self.rounds) + later)
+                progress(mode.title, expected * (1 - rounds / ROUNDS) + later)
             else:
                 raise Stop(f"the load generator did not end in time: {' '.join(command)}")
             if load.wait() != 0:
@@ -345,19 +354,14 @@ def raise_limit() -> int:
 # From counts to figures.
 
 
-def judged(
-    mode: Mode,
-    counted: dict[str, list[dict[str, Any]]],
-    lost: dict[str, str],
-    names: list[str],
-    others: float = 0,
-    stolen: float = 0,
-) -> dict[str, Any]:
-    rounds = {name: [line for line in lines if "round" in line] for name, lines in counted.items()}
-    measure = rounds.get(names[0], [])
-    results: dict[str, dict[str, Any]] = {name: {"lost": why} for name, why in lost.items()}
-    for name, lines in counted.items():
-        results[name] = figures(mode, lines, rounds[name], measure)
+def judged(seen: Played) -> dict[str, Any]:
+    mode, names = seen.mode, list(seen.lines)
+    others, stolen = (round(mean(part), 3) for part in zip(*seen.disturbed))
+    measure = [] if names[0] in seen.lost else rounds_of(seen.lines[names[0]])
+    results: dict[str, dict[str, Any]] = {
+        name: {"lost": seen.lost[name]} if name in seen.lost else figures(mode, lines, measure)
+        for name, lines in seen.lines.items()
+    }
     twin = results[names[1]]
     noise: Optional[float] = None
     if "ratio" in twin:
@@ -371,22 +375,27 @@ def judged(
         "others": others,
         "stolen": stolen,
         "noise": noise,
-        "results": {name: results[name] for name in names},
+        "results": results,
     }
 
 
+def rounds_of(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [line for line in lines if "round" in line]
+
+
 def figures(
-    mode: Mode,
-    lines: list[dict[str, Any]],
-    rounds: list[dict[str, Any]],
-    measure: list[dict[str, Any]],
+    mode: Mode, lines: list[dict[str, Any]], measure: list[dict[str, Any]]
 ) -> dict[str, Any]:
+    rounds = rounds_of(lines)
     unit = "bytes" if "flooders" in mode.scene else "messages"
 
     def work(line: dict[str, Any]) -> float:
         return float(line[unit]) / max(float(line["cpu"]), 1e-6)
 
-    seen = {key: value for line in lines if "round" not in line for key, value in line.items()}
+    def seen(key: str) -> Any:
+        """What the load generator says once in a sitting."""
+        return median(line[key] for line in lines if key in line and "round" not in line)
+
     messages = max(1, sum(line["messages"] for line in rounds))
     wall = sum(line["wall"] for line in rounds)
     found: dict[str, Any] = {
@@ -394,18 +403,18 @@ def figures(
         "per_second": round(messages / wall),
         "cpu_us": round(sum(line["cpu"] for line in rounds) / messages * 1e6, 2),
         "load_us": round(sum(line["load"] for line in rounds) / messages * 1e6, 2),
-        "processes": seen["processes"],
-        "threads": seen["threads"],
+        "processes": int(seen("processes")),
+        "threads": int(seen("threads")),
     }
     if measure:
         found["ratio"] = quarters([work(mine) / work(its) for mine, its in zip(rounds, measure)])
     if "newcomers" not in mode.scene:
-        found["switches"] = round(seen["switches"] / messages, 2)
+        found["switches"] = round(sum(line.get("switches", 0) for line in lines) / messages, 2)
     if "idle" in mode.scene:
-        found["own_kib"] = round(seen["own"], 2)
-        found["kernel_kib"] = round(seen["kernel"], 2)
+        found["own_kib"] = round(seen("own"), 2)
+        found["kernel_kib"] = round(seen("kernel"), 2)
     if "slow" in mode.scene:
-        found["grown_kib"] = round(seen["grown"] / mode.scene["slow"], 1)
+        found["grown_kib"] = round(seen("grown") / mode.scene["slow"], 1)
     if "rate" in mode.scene:
         found["waits"] = waits([wait for line in rounds for wait in line["waits"]])
     return found
@@ -490,7 +499,7 @@ def measure(args: argparse.Namespace) -> int:
     """Plays all, prints what was seen, and writes the reports in one go at the end."""
     raise_limit()
     run = Run(args)
-    expected = sum(map(run.seconds, run.modes))
+    expected = SITTINGS * sum(map(run.seconds, run.modes))
     names = ", ".join(one.name for one in run.entries[2:])
     print(f"Measuring {names}: about {max(1, round(expected / 60))} min.", flush=True)
     try:

@@ -109,7 +109,8 @@ def work(report: Report) -> Table:
         ratio = mode["results"][name].get("ratio")
         if not ratio:
             return "–"
-        return f"{ratio[1]:.2f}{'' if differs(mode, name) else ' ~'}"
+        sign = "" if differs(mode, name) else " ~"
+        return f"{ratio[1]:.2f} ±{spread(mode, ratio):.0%}{sign}"
 
     rows = grid(report, report["modes"], cell)
     noise = ["" if mode["noise"] is None else f"±{mode['noise']:.0%}" for mode in report["modes"]]
@@ -117,7 +118,8 @@ def work(report: Report) -> Table:
     return Table(
         "Work for a second of the server's processor",
         f"As a ratio to {report['reference']} in the same round: 0.50 does half as much. "
-        "~ is within the noise, – has no figure; why is said below.",
+        "Behind ± stands how far the next run may be from this one: as far as the quarters of all "
+        "rounds are apart, or as the noise. ~ is within that; – has no figure, and why is said below.",
         rows,
     )
 
@@ -203,13 +205,19 @@ def grid(
     return rows + [[name, *(cell(mode, name) for mode in modes)] for name in names]
 
 
+def spread(mode: Report, ratio: list[float]) -> float:
+    """How far apart the quarters are, as a part of the figure; and no less than the noise."""
+    low, middle, high = ratio
+    return max((high - low) / middle, float(mode["noise"]))
+
+
 def differs(mode: Report, name: str) -> Optional[bool]:
-    """Whether this server differs from the reference by more than the reference from itself."""
+    """Whether this server differs from the reference by more than chance explains."""
     ratio, noise = mode["results"][name].get("ratio"), mode["noise"]
     if not ratio or noise is None or noise > TOO_NOISY:
         return None
     low, middle, high = ratio
-    return bool(abs(middle - 1) > noise + 1e-9 and not low <= 1 <= high)
+    return bool(abs(middle - 1) > spread(mode, ratio) + 1e-9 and not low <= 1 <= high)
 
 
 def conclusions(report: Report) -> list[str]:

@@ -33,6 +33,19 @@ def lines(speed: float, wobble: float = 0.0, **more: Any) -> list[dict[str, Any]
     return told
 
 
+def played(
+    mode: bench.Mode,
+    counted: dict[str, list[dict[str, Any]]],
+    lost: dict[str, str],
+    disturbed: tuple[float, float] = (0, 0),
+) -> bench.Played:
+    seen = bench.Played(mode, [*lost, *counted] if NAMES[0] in lost else [*counted, *lost])
+    seen.lines.update(counted)
+    seen.lost.update(lost)
+    seen.disturbed.append(disturbed)
+    return seen
+
+
 def report(wobble: float = 0.01, twin: float = 1.0) -> bench_report.Report:
     """A run in all modes: 02 is as good as the measure, 03 half as good, and 4 has no figures."""
     modes = []
@@ -43,7 +56,7 @@ def report(wobble: float = 0.01, twin: float = 1.0) -> bench_report.Report:
             NAMES[2]: lines(1.005, wobble),
             NAMES[3]: lines(0.5, wobble),
         }
-        modes.append(bench.judged(mode, counted, {NAMES[4]: "died of SIGSEGV"}, NAMES))
+        modes.append(bench.judged(played(mode, counted, {NAMES[4]: "died of SIGSEGV"})))
     return {
         "schema": bench_report.SCHEMA,
         "when": "2026-01-01 12:00",
@@ -117,7 +130,7 @@ class Reports(unittest.TestCase):
         for mode in seen["modes"]:
             column = works[0].index(mode["name"])
             ratio = mode["results"]["03 --own"]["ratio"][1]
-            self.assertEqual(works[4][column], f"{ratio:.2f}")
+            self.assertEqual(works[4][column], f"{ratio:.2f} ±3%")
 
     def test_the_page_fetches_nothing_and_trusts_no_name(self) -> None:
         page, words = Page(), bench_report.page(report())
@@ -167,8 +180,29 @@ class Verdicts(unittest.TestCase):
         self.assertRegex(self.said(report(twin=0.8)), r"02 ≈ epoll_echo > 03 --own$")
         cells = bench_report.work(report(twin=0.8)).rows
         self.assertEqual(
-            [row[1] for row in cells[1:]], ["1.00 ~", "0.80 ~", "1.00 ~", "0.50", "–", "±20%"]
+            [row[1] for row in cells[1:]],
+            ["1.00 ±20% ~", "0.80 ±20% ~", "1.00 ±20% ~", "0.50 ±20%", "–", "±20%"],
         )
+
+    def test_what_a_server_does_once_so_and_once_so_is_not_told_either(self) -> None:
+        """Its rounds are between 0.4 and 1.2, with 0.8 in the middle, in a mode without noise."""
+        names = NAMES[:3]
+        counted = {names[0]: lines(1), names[1]: lines(1), names[2]: lines(0.8, 0.5)}
+        seen = bench.judged(played(bench.MODES[0], counted, {}))
+        self.assertEqual(seen["noise"], 0.03)
+        ratio = seen["results"]["02"]["ratio"]
+        self.assertAlmostEqual(bench_report.spread(seen, ratio), 1.0)
+        self.assertFalse(bench_report.differs(seen, "02"))
+
+    def test_sittings_count_together(self) -> None:
+        """The middle of what is said once a sitting; and one bad sitting leaves no figures."""
+        mode = next(mode for mode in bench.MODES if "idle" in mode.scene)
+        told = [line for size in (7, 1, 2) for line in lines(1, own=size)]
+        counted = {NAMES[0]: told, NAMES[1]: told, NAMES[2]: told}
+        results = bench.judged(played(mode, counted, {NAMES[2]: "died"}))["results"]
+        self.assertEqual(results[NAMES[0]]["own_kib"], 2)
+        self.assertEqual(results[NAMES[0]]["switches"], 0.1)
+        self.assertEqual(results[NAMES[2]], {"lost": "died"})
 
     def test_where_nothing_can_be_told_nothing_is(self) -> None:
         self.assertIn("no conclusion", self.said(report(twin=0.6)))
@@ -177,16 +211,15 @@ class Verdicts(unittest.TestCase):
     def test_where_others_took_the_machine_the_noise_is_theirs(self) -> None:
         names = NAMES[:3]
         counted = {name: lines(1 + (name == names[2])) for name in names}
-        for others, stolen, noise in ((0, 0, 0.01), (1, 0, 0.09), (0.5, 0.3, 0.35)):
+        for others, stolen, noise in ((0, 0, 0.03), (1, 0, 0.11), (0.5, 0.3, 0.37)):
             with self.subTest(others=others, stolen=stolen):
-                seen = bench.judged(bench.MODES[0], counted, {}, names, others, stolen)
+                seen = bench.judged(played(bench.MODES[0], counted, {}, (others, stolen)))
                 self.assertEqual(seen["noise"], noise)
         self.assertIn("no conclusion", bench_report.conclusion(seen, names))
 
     def test_without_the_measure_nothing_is_compared(self) -> None:
-        alone = bench.judged(
-            bench.MODES[0], {"02": lines(1)}, dict.fromkeys(NAMES[:2], "died"), NAMES[:3]
-        )
+        lost = dict.fromkeys(NAMES[:2], "died")
+        alone = bench.judged(played(bench.MODES[0], {"02": lines(1)}, lost))
         self.assertIsNone(alone["noise"])
         self.assertIn("nothing to compare with", bench_report.conclusion(alone, ["02"]))
 

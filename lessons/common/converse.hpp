@@ -43,16 +43,18 @@ inline void converse(const Fd& caller, Service& service) {
 inline void say_goodbye(const Fd& caller,
                         std::chrono::duration<double> most = std::chrono::seconds(1)) {
     using namespace std::chrono;
-    const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(most);
     ::shutdown(caller.number(), SHUT_WR);
-    std::array<char, 16384> forgotten; // NOLINT(*-member-init)
-    // The first look does not wait: most callers have ended by now.
-    for (int flags = MSG_DONTWAIT;; flags = 0) {
+    const auto caller_ended = [&](int flags) {
+        std::array<char, 16384> forgotten; // NOLINT(*-member-init)
         const auto count = ::recv(caller.number(), forgotten.data(), forgotten.size(), flags);
-        if (count == 0 || (count == -1 && errno != EAGAIN && errno != EINTR)) return;
+        return count == 0 || (count == -1 && errno != EAGAIN && errno != EINTR);
+    };
+    if (caller_ended(MSG_DONTWAIT)) return; // Most have, by now.
+    const auto deadline = steady_clock::now() + duration_cast<steady_clock::duration>(most);
+    do {
         const auto left = ceil<microseconds>(deadline - steady_clock::now()).count();
         if (left <= 0) return;
         const timeval time{.tv_sec = left / 1'000'000, .tv_usec = left % 1'000'000};
         ::setsockopt(caller.number(), SOL_SOCKET, SO_RCVTIMEO, &time, sizeof time);
-    }
+    } while (!caller_ended(0));
 }

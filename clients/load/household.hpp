@@ -1,7 +1,8 @@
 // What a server has taken from the machine: it and all processes that it made.
 //
 // They are found by their session: the server was started as the leader of one, and children stay in
-// it. The processor time of those that have ended counts once their parent has waited for them.
+// it. The processor time of those that have ended counts once their parent has waited for them: the
+// kernel adds it to the parent's then (getrusage(2)), and to nobody's if the parent never waits.
 #pragma once
 
 #include "check.hpp"
@@ -10,6 +11,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -27,6 +29,7 @@ public:
         long switches = 0; // of context, by the threads that live
         long processes = 0;
         long threads = 0;
+        bool forgets_children = false; // ignores SIGCHLD: then nobody learns what they have taken
     };
 
     // Memory and switches are many files to read, so only `closely`.
@@ -75,6 +78,7 @@ private:
         if (closely) {
             use.own += number_after(process + "/smaps_rollup", "Pss:");
             use.switches += switches_of(process);
+            use.forgets_children = use.forgets_children || ignores_sigchld(process);
         }
     }
 
@@ -97,6 +101,15 @@ private:
             sum += number_after(status, "nonvoluntary_ctxt_switches:");
         }
         return static_cast<long>(sum);
+    }
+
+    static bool ignores_sigchld(const std::string& process) {
+        const std::string title = "SigIgn:";
+        std::ifstream lines(process + "/status");
+        for (std::string line; std::getline(lines, line);)
+            if (line.starts_with(title))
+                return (std::stoull(line.substr(title.size()), nullptr, 16) >> (SIGCHLD - 1)) & 1;
+        return false;
     }
 
     static double number_after(const std::string& file, const std::string& name) {

@@ -50,6 +50,8 @@ public:
     void gather() {
         attempt([&] {
             const auto before = household_.look(true);
+            if (before.forgets_children && plan_.scene.newcomers > 0)
+                throw Lost("ignores SIGCHLD, so nobody learns what children cost that have ended");
             const double kernel_before = Household::of_the_kernel();
             crowd_.gather();
             const auto after = settled(true);

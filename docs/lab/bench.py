@@ -498,6 +498,7 @@ def progress(what: str = "", left: float = 0) -> None:
 def measure(args: argparse.Namespace) -> int:
     """Plays all, prints what was seen, and writes the reports in one go at the end."""
     raise_limit()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whom we start is to know what children cost
     run = Run(args)
     expected = SITTINGS * sum(map(run.seconds, run.modes))
     names = ", ".join(one.name for one in run.entries[2:])

@@ -20,7 +20,7 @@ PATIENCE = 600  # seconds; a first run builds
 
 # An echo server with a fault that shows after a hundred messages.
 FAULTY = """
-import os, socketserver, sys, time
+import os, signal, socketserver, sys, time
 fault, port = sys.argv[1], int(sys.argv[2])
 count = 0
 class Handler(socketserver.BaseRequestHandler):
@@ -42,6 +42,8 @@ class Handler(socketserver.BaseRequestHandler):
             self.request.sendall(text)
 class Server(socketserver.ThreadingTCPServer):
     allow_reuse_address, daemon_threads = True, True
+if fault == "forgetful":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 Server(("127.0.0.1", port), Handler).serve_forever()
 """
 
@@ -93,6 +95,15 @@ class BadServers(LoadTest):
             self.assertIn(faults[fault], seen[command]["lost"])
         self.assertIn("did not start", seen[f"{PYTHON} -c pass {{port}}"]["lost"])
         self.assertIn("ratio", seen["02"])
+
+    def test_children_whose_cost_nobody_learns_are_no_bargain(self) -> None:
+        script = self.folder / "faulty.py"
+        script.write_text(FAULTY)
+        command = f"{PYTHON} '{script}' forgetful {{port}}"
+        seen = self.bench(command, "04", "--only", "ping_1,newcomer")
+        self.assertRegex(seen["newcomer"][command]["lost"], "^ignores SIGCHLD")
+        self.assertIn("ratio", seen["newcomer"]["04"])
+        self.assertIn("ratio", seen["ping_1"][command])  # it has no children there
 
     def test_an_end_in_the_middle_leaves_nothing(self) -> None:
         with subprocess.Popen(

@@ -446,13 +446,17 @@ def drawn(
     key = []
     for name, points in curves.items():
         number = names.index(name)
-        hue, dashes = f"var(--c{number % len(LIGHT)})", " 7 4" * (number // len(LIGHT))
+        hue = f"var(--c{number % len(LIGHT)})"
+        dashes, line_of_key = ("", "solid") if number < len(LIGHT) else ("7 4", "dashed")
         line = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in points))
         marks.append(
-            f"<polyline class='curve' style='stroke:{hue}' stroke-dasharray='{dashes.strip()}' "
+            f"<polyline class='curve' style='stroke:{hue}' stroke-dasharray='{dashes}' "
             f"points='{line}'><title>{html.escape(name)}</title></polyline>"
         )
-        key.append(f"<li><i style='border-color:{hue}'></i>{html.escape(name)}</li>")
+        key.append(
+            f"<li><i style='border-color:{hue};border-top-style:{line_of_key}'></i>"
+            f"{html.escape(name)}</li>"
+        )
     return "".join([*marks, "</svg>", f"<ul class='key'>{''.join(key)}</ul>"])
 
 

@@ -11,7 +11,9 @@
 #include <charconv>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <utility>
 
@@ -119,27 +121,6 @@ void parse_call(const std::string& text, Thread& thread) {
     if (known->takes_fd) thread.fd = static_cast<int>(std::stoul(first, nullptr, 16));
 }
 
-// With sscanf: a stream takes ten times as long, and there may be thousands of rows.
-void add_tcp_rows(const std::string& path, std::vector<TcpRow>& rows) {
-    std::istringstream file(file_text(path));
-    std::string line;
-    std::getline(file, line); // the headings
-    while (std::getline(file, line)) {
-        TcpRow row;
-        unsigned local = 0;
-        unsigned remote = 0;
-        unsigned state = 0;
-        // Number, address:port, address:port, state, tx_queue:rx_queue, four more, inode.
-        if (std::sscanf(line.c_str(), "%*d: %*[^:]:%x %*[^:]:%x %x %lx:%lx %*s %*s %*s %*s %lu",
-                        &local, &remote, &state, &row.unsent, &row.unread, &row.inode) != 6)
-            continue;
-        row.local_port = static_cast<int>(local);
-        row.remote_port = static_cast<int>(remote);
-        row.state = static_cast<int>(state);
-        rows.push_back(row);
-    }
-}
-
 } // namespace
 
 std::string state_name(int tcp_state) {
@@ -223,10 +204,38 @@ std::vector<Thread> threads_of(pid_t pid) {
     return threads;
 }
 
-std::vector<TcpRow> tcp_rows() {
+// With sscanf: a stream takes ten times as long, and there may be thousands of rows.
+std::vector<TcpRow> tcp_rows_in(const std::string& table) {
     std::vector<TcpRow> rows;
-    add_tcp_rows("/proc/net/tcp", rows);
-    add_tcp_rows("/proc/net/tcp6", rows);
+    std::set<std::string> seen;
+    std::istringstream file(table);
+    std::string line;
+    std::getline(file, line); // the headings
+    while (std::getline(file, line)) {
+        TcpRow row;
+        unsigned local = 0;
+        unsigned remote = 0;
+        unsigned state = 0;
+        int begin = 0;
+        int end = 0;
+        // Number, address:port, address:port, state, tx_queue:rx_queue, four more, inode.
+        if (std::sscanf(line.c_str(), "%*d: %n%*[^:]:%x %*[^:]:%x%n %x %lx:%lx %*s %*s %*s %*s %lu",
+                        &begin, &local, &remote, &end, &state, &row.unsent, &row.unread,
+                        &row.inode) != 6)
+            continue;
+        const std::string both_ends(line, static_cast<std::size_t>(begin),
+                                    static_cast<std::size_t>(end - begin));
+        row.local_port = static_cast<int>(local);
+        row.remote_port = static_cast<int>(remote);
+        row.state = static_cast<int>(state);
+        if (row.state == tcp_listen || seen.insert(both_ends).second) rows.push_back(row);
+    }
+    return rows;
+}
+
+std::vector<TcpRow> tcp_rows() {
+    std::vector<TcpRow> rows = tcp_rows_in(file_text("/proc/net/tcp"));
+    std::ranges::copy(tcp_rows_in(file_text("/proc/net/tcp6")), std::back_inserter(rows));
     return rows;
 }
 

@@ -68,6 +68,11 @@ std::vector<Process> tree_of(pid_t root);
 
 std::vector<Thread> threads_of(pid_t pid);
 std::vector<TcpRow> tcp_rows();
+
+// The rows of such a file. The kernel writes it a page at a time, and a connection that moves in the
+// list meanwhile, since others come and go, stands there twice: that is one row.
+std::vector<TcpRow> tcp_rows_in(const std::string& table);
+
 std::vector<Socket> sockets_of(pid_t pid);
 int descriptors_of(pid_t pid);
 int lowest_free_descriptor(pid_t pid);

@@ -1,5 +1,6 @@
 // Each row of the hang table, from evidence made by hand: the sentence it supports, and no other.
 #include "evidence.hpp"
+#include "proc.hpp"
 
 #include <doctest/doctest.h>
 
@@ -122,4 +123,25 @@ TEST_CASE("the table shows the numbers") {
                              "    caller B     ESTABLISHED         3        0  not accepted\n"
                              "    thread 100  S  read(fd 4) = caller A\n"
                              "    accept queue 1, CPU 4 %, processes 1, zombies 0\n");
+}
+
+TEST_CASE("a connection that the kernel lists twice is one") {
+    const std::string table =
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  "
+        "timeout inode\n"
+        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000002 00:00000000 00000000 0 0 41 1\n"
+        "   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 42 1\n"
+        "   2: 0100007F:1F90 0100007F:C001 08 00000005:00000006 00:00000000 00000000 0 0 43 1\n"
+        "   3: 0100007F:1F90 0100007F:C001 08 00000005:00000006 00:00000000 00000000 0 0 43 1\n"
+        "   4: 0100007F:1F90 0200007F:C001 01 00000000:00000000 00:00000000 00000000 0 0 0 1\n";
+    const std::vector<TcpRow> rows = tcp_rows_in(table);
+    REQUIRE(rows.size() == 4); // Several may listen on one port (SO_REUSEPORT): each is a socket.
+    CHECK(rows[0].unread == 2);
+    CHECK(rows[2].local_port == 8080);
+    CHECK(rows[2].remote_port == 0xC001);
+    CHECK(rows[2].state == tcp_close_wait);
+    CHECK(rows[2].unsent == 5);
+    CHECK(rows[2].unread == 6);
+    CHECK(rows[2].inode == 43);
+    CHECK(rows[3].state == tcp_established); // Another address: another caller.
 }

@@ -1,6 +1,7 @@
 #include "crowd.hpp"
 
 #include <poll.h>
+#include <sys/timerfd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -36,7 +37,12 @@ void Tally::add(const Tally& other) {
 
 Crowd::Crowd(const Scene& scene, const Pattern& pattern, in_port_t port)
     : scene_(scene), pattern_(pattern), port_(port),
-      epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")) {}
+      epoll_(check(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      alarm_(check(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), "timerfd_create")) {
+    epoll_event once{}; // Edge-triggered: nobody has to read that it has rung.
+    once.events = EPOLLIN | EPOLLET;
+    check(::epoll_ctl(epoll_.number(), EPOLL_CTL_ADD, alarm_.number(), &once), "epoll_ctl");
+}
 
 void Crowd::gather() {
     introduce(scene_.active, Part::active, active_);
@@ -108,6 +114,7 @@ Tally Crowd::play(Clock::duration slice) {
         if (now > progress_ + patience) throw Lost("is stuck: no answer for 5 s");
         for (int i = 0; i < count; ++i) {
             auto& event = events_[static_cast<std::size_t>(i)];
+            if (event.data.ptr == nullptr) continue; // the alarm
             serve(*static_cast<Caller*>(event.data.ptr), event.events, now, tally);
         }
     }
@@ -152,11 +159,21 @@ int Crowd::wait(Clock::time_point now) {
     auto until = over_ ? now + patience : end_;
     if (asked_ < due_) until = std::min(until, due(asked_));
     if (!slow_.empty()) until = std::min(until, nudged_ + between_sips);
-    const auto left = std::max<Clock::duration>(until - now, 0ns);
-    const timespec time{.tv_sec = left / 1s, .tv_nsec = (left % 1s).count()};
-    const int count = ::epoll_pwait2(epoll_.number(), events_.data(),
-                                     static_cast<int>(events_.size()), &time, nullptr);
-    return count == -1 && errno == EINTR ? 0 : check(count, "epoll_pwait2");
+    wake_by(until, now);
+    const int count =
+        ::epoll_wait(epoll_.number(), events_.data(), static_cast<int>(events_.size()), -1);
+    return count == -1 && errno == EINTR ? 0 : check(count, "epoll_wait");
+}
+
+// Sets the alarm, if it does not ring before that anyway. A limit for each epoll_wait() would set a
+// timer for each message: in a virtual machine that is dearer than the message.
+void Crowd::wake_by(Clock::time_point moment, Clock::time_point now) {
+    if (now < rings_ && rings_ <= moment) return;
+    rings_ = moment;
+    const auto time = moment.time_since_epoch(); // steady_clock is CLOCK_MONOTONIC on Linux
+    itimerspec once{};
+    once.it_value = {.tv_sec = time / 1s, .tv_nsec = (time % 1s).count()};
+    check(::timerfd_settime(alarm_.number(), TFD_TIMER_ABSTIME, &once, nullptr), "timerfd_settime");
 }
 
 void Crowd::serve(Caller& caller, std::uint32_t events, Clock::time_point now, Tally& tally) {

@@ -68,6 +68,7 @@ private:
     Clock::time_point due(std::uint64_t number) const;
     void ask_what_is_due(Clock::time_point now);
     int wait(Clock::time_point now);
+    void wake_by(Clock::time_point moment, Clock::time_point now);
     void serve(Caller& caller, std::uint32_t events, Clock::time_point now, Tally& tally);
     void count_answers(Caller& caller, std::uint64_t before, Clock::time_point now, Tally& tally);
     void ask(Caller& caller, std::uint64_t questions);
@@ -82,6 +83,8 @@ private:
     const Pattern& pattern_;
     in_port_t port_;
     Fd epoll_;
+    Fd alarm_;
+    Clock::time_point rings_; // when the alarm does
     std::array<epoll_event, 512> events_{};
     unsigned connected_ = 0;
     Group active_;

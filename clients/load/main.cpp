@@ -213,7 +213,6 @@ void raise_limit() {
 
 int main(int argc, char** argv) try {
     ::prctl(PR_SET_PDEATHSIG, SIGTERM); // Whoever started us is to have no orphan.
-    ::prctl(PR_SET_TIMERSLACK, 1UL);    // What is due is due now: else 50 us later (prctl(2)).
     const Plan plan = plan_from(argc, argv);
     raise_limit();
     std::vector<std::jthread> spinners;

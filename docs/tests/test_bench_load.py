@@ -51,9 +51,10 @@ Server(("127.0.0.1", port), Handler).serve_forever()
 def spinning(processes: list[str]) -> int:
     """How many threads keep a core awake: those that make way for all others."""
     count = 0
-    for task in (task for pid in processes for task in Path(f"/proc/{pid}/task").glob("*")):
-        with suppress(ProcessLookupError):  # it ended while we looked
-            count += os.sched_getscheduler(int(task.name)) == os.SCHED_IDLE
+    for pid in processes:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended while we looked
+            for task in os.listdir(f"/proc/{pid}/task"):
+                count += os.sched_getscheduler(int(task)) == os.SCHED_IDLE
     return count
 
 

@@ -36,6 +36,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -131,7 +132,11 @@ public:
     Connection(Fd caller, Registry& registry) : caller_(std::move(caller)), registry_(registry) {}
 
     // We give the lock back wherever we sleep.
-    void run() {
+    //
+    // The buffer is a little larger than four pages, and lies above all that is called from here: so
+    // where it ends, and what they use, is one page. An idle caller takes two pages of stack.
+    void converse() {
+        std::array<char, 17 * 1024> bytes; // NOLINT(*-member-init): recv() fills it.
         std::unique_lock lock(mutex_);
         service_ = make_service("hotline", "thread", caller_, *this);
         while (!service_->finished()) {
@@ -145,11 +150,11 @@ public:
             else if (finishing_)
                 break;
             else
-                hear(lock);
+                hear(lock, bytes);
         }
-        lock.unlock();
-        say_goodbye(caller_);
     }
+
+    void take_leave() const { say_goodbye(caller_); }
 
     // The thread of another caller is here, and brings what they have said.
     void tell(std::string_view line) {
@@ -223,8 +228,7 @@ private:
         service_->woke();
     }
 
-    void hear(std::unique_lock<std::mutex>& lock) {
-        std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+    void hear(std::unique_lock<std::mutex>& lock, std::span<char> bytes) {
         const auto room = std::min(bytes.size(), service_->room());
         hearing_ = true;
         lock.unlock();
@@ -276,7 +280,8 @@ void Registry::open(Fd caller) try {
 // One conversation, from the greeting to the goodbye.
 void Registry::serve(Entry& entry) {
     try {
-        entry.connection->run();
+        entry.connection->converse();
+        entry.connection->take_leave();
     } catch (const std::exception& error) {
         log_line("lost a caller: ", error.what());
     }

@@ -38,6 +38,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -142,7 +143,11 @@ public:
         : caller_(std::move(caller)), registry_(registry), options_(options) {}
 
     // We give the lock back wherever we sleep.
-    void run(const std::string& thread) {
+    //
+    // The buffer is a little larger than four pages, and lies above all that is called from here: so
+    // where it ends, and what they use, is one page. An idle caller takes two pages of stack.
+    void converse(const std::string& thread) {
+        std::array<char, 17 * 1024> bytes; // NOLINT(*-member-init): recv() fills it.
         std::unique_lock lock(mutex_);
         service_ = make_service(options_.service, "thread", caller_, *this, thread);
         while (!service_->finished()) {
@@ -156,11 +161,11 @@ public:
             else if (finishing_)
                 break;
             else
-                hear(lock);
+                hear(lock, bytes);
         }
-        lock.unlock();
-        say_goodbye(caller_);
     }
+
+    void take_leave() const { say_goodbye(caller_); }
 
     // The thread of another caller is here, and brings what they have said.
     void tell(std::string_view line) {
@@ -245,8 +250,7 @@ private:
         service_->woke();
     }
 
-    void hear(std::unique_lock<std::mutex>& lock) {
-        std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+    void hear(std::unique_lock<std::mutex>& lock, std::span<char> bytes) {
         const auto room = std::min(bytes.size(), service_->room());
         hearing_ = true;
         lock.unlock();
@@ -307,7 +311,8 @@ void Registry::open(Fd caller) try {
 void Registry::serve(Entry& entry, const std::string& name) {
     pthread_setname_np(pthread_self(), name.c_str()); // For ps, top and gdb.
     try {
-        entry.connection->run(name);
+        entry.connection->converse(name);
+        entry.connection->take_leave();
     } catch (const std::exception& error) {
         log_line("lost a caller: ", error.what());
     }

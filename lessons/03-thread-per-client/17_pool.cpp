@@ -38,6 +38,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <stop_token>
 #include <string>
@@ -140,7 +141,11 @@ public:
         : caller_(std::move(caller)), registry_(registry), options_(options) {}
 
     // We give the lock back wherever we sleep.
-    void run(const std::string& thread) {
+    //
+    // The buffer is a little larger than four pages, and lies above all that is called from here: so
+    // where it ends, and what they use, is one page. An idle caller takes two pages of stack.
+    void converse(const std::string& thread) {
+        std::array<char, 17 * 1024> bytes; // NOLINT(*-member-init): recv() fills it.
         std::unique_lock lock(mutex_);
         service_ = make_service(options_.service, "thread", caller_, *this, thread);
         while (!service_->finished()) {
@@ -154,11 +159,11 @@ public:
             else if (finishing_)
                 break;
             else
-                hear(lock);
+                hear(lock, bytes);
         }
-        lock.unlock();
-        say_goodbye(caller_);
     }
+
+    void take_leave() const { say_goodbye(caller_); }
 
     // The thread of another caller is here, and brings what they have said.
     void tell(std::string_view line) {
@@ -243,8 +248,7 @@ private:
         service_->woke();
     }
 
-    void hear(std::unique_lock<std::mutex>& lock) {
-        std::array<char, 16384> bytes; // NOLINT(*-member-init): recv() fills it.
+    void hear(std::unique_lock<std::mutex>& lock, std::span<char> bytes) {
         const auto room = std::min(bytes.size(), service_->room());
         hearing_ = true;
         lock.unlock();
@@ -318,7 +322,8 @@ void Registry::work(const std::stop_token& stop, const std::string& name) {
         talking_.push_back(connection);
         lock.unlock();
         try {
-            connection->run(name);
+            connection->converse(name);
+            connection->take_leave();
         } catch (const std::exception& error) {
             log_line("lost a caller: ", error.what());
         }

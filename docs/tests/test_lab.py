@@ -35,6 +35,15 @@ time.sleep(60)  # a deadline for itself, should nobody stop it
 """
 
 
+# A test whose program cannot be built.
+BROKEN = """
+broken = custom_target('broken', output: 'broken',
+  command: ['sh', '-c', 'echo one; echo two; exit 1'],
+)
+test('broken', python, args: broken, suite: 'three')
+"""
+
+
 class LabTest(unittest.TestCase):
     """Each test has a tree in a folder whose name has a space, with two lessons and one client."""
 
@@ -325,14 +334,15 @@ class Tests(LabTest):
         self.assertIn("No way", err)
 
     def test_the_first_error_is_shown_whole_and_alone(self) -> None:
-        target = "custom_target('{0}', output: '{0}', build_by_default: true, command: ['sh', '-c', '{1}'])\n"
-        broken = target.format("broken", "echo one; echo two; exit 1") + target.format(
-            "fine", "exit 0"
-        )
-        self.write("meson.build", BUILD + broken)
+        self.write("meson.build", BUILD + BROKEN)
         code, _, err = self.lab("test")
         self.assertEqual(code, 3)
         self.assertIn("broken\none\ntwo\n", err)
+
+    def test_only_what_the_tests_need_is_built(self) -> None:
+        self.write("meson.build", BUILD + BROKEN)
+        self.assertEqual(self.last("two"), (0, "1 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.lab("test", "broken")[0], 3)
 
     def test_an_interrupted_run_leaves_nothing_behind(self) -> None:
         # This test would sleep far longer than anybody waits, so that it can be interrupted.

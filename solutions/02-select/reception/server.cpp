@@ -19,7 +19,7 @@
 struct Guest {
     bool here = false;
     int lines = 0;     // that they have said
-    std::string heard; // and the beginning of the next one
+    std::string heard = {}; // and the beginning of the next one
 };
 
 // A guest for each descriptor.

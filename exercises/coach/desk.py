@@ -3,6 +3,8 @@
 import argparse
 import contextlib
 import json
+import os
+import shutil
 import sys
 from itertools import takewhile
 from pathlib import Path
@@ -16,6 +18,7 @@ from doctor import ROOT, Stop
 from judging import Outcome, recognise
 from reports import junit, report, unbuilt
 from series import made_by_meson
+from starters import differing, record, starter
 from telling import clean, fold, following, retold, told, told_mistakes, width
 from watching import watch_file
 from workbench import Bench, Unbuildable, tidy_up
@@ -83,8 +86,6 @@ def try_file(
 ) -> dict[str, Any]:
     """Builds and judges, and writes down what came of it if it is the learner's own work."""
     own = file == exercise.learners_file
-    if own:
-        notebook.remember_starter(exercise)
     if not file.is_file():
         raise Stop(f"there is no file {file}. To have it anew: ./lab reset {exercise.id}", 2)
     try:
@@ -272,20 +273,27 @@ def reset(args: argparse.Namespace) -> int:
     """your file as it was handed out; what you wrote is kept"""
     exercise = chosen(args)
     file = exercise.learners_file
-    handed_out = notebook.starter(exercise)
-    if handed_out is None:
-        raise Stop(f"nobody knows how {work(exercise)} was handed out: neither git nor .lab has it")
-    if file.exists() and file.read_text() == handed_out:
+    handed_out = starter(exercise)
+    if file.is_file() and content(file) == handed_out:
         print(f"{work(exercise)} is as it was handed out.")
     else:
-        if file.exists():
+        fresh = notebook.draft(handed_out)  # first: a full disk shows itself before a file is moved
+        if os.path.lexists(file):
             kept = notebook.to_attic(exercise).relative_to(ROOT)
             print(f"What you wrote is kept in\n  {kept}")
-        file.write_text(handed_out)
+        shutil.move(fresh, file)
         notebook.note("reset", exercise)
         print(f"{work(exercise)} is as it was handed out again.")
     print(following(f"edit {work(exercise)}", "./lab check"))
     return 0
+
+
+def content(file: Path) -> Optional[bytes]:
+    """None where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 # What there is, and where you are.
@@ -326,11 +334,24 @@ def author(args: argparse.Namespace) -> int:
     """for those who write exercises: prove that the checks of an exercise are right
 
     verify: the starter fails as declared, every correct design passes, every mistake fails as
-    declared and in no other way, and every check is failed by some mistake."""
+    declared and in no other way, and every check is failed by some mistake.
+    starters: record the learners' files as they are now, for `lab reset` to give them back; with
+    --check, say which are not as they were recorded."""
+    if args.what == "starters":
+        return hand_over(args.check)
     wanted = [find(said) for said in args.exercises] or exercises()
     made = [program for one in wanted for program in made_by_meson(one).values()]
     judges = Path(args.judges).resolve() if args.judges else judges_for(wanted, args.yes, *made)
     return verify(wanted, judges, args.repeat, args.stress, args.fresh, args.short)
+
+
+def hand_over(only_look: bool) -> int:
+    if not only_look:
+        record(exercises())
+        print(f"Recorded in exercises/starters.json: {len(exercises())} files.")
+    elif others := differing(exercises()):
+        raise Stop(f"handed out otherwise: {', '.join(others)}. To record: ./lab author starters")
+    return 0
 
 
 def add_commands(add: Callable[..., Any]) -> None:
@@ -354,10 +375,11 @@ def add_commands(add: Callable[..., Any]) -> None:
         if do is solution:
             command.add_argument("--spoil", action="store_true", help="though it is not solved")
     command = add(author)
-    command.add_argument("verify", choices=["verify"])
+    command.add_argument("what", choices=["verify", "starters"])
     command.add_argument("exercises", nargs="*", metavar="EXERCISE", help="these (default: all)")
     command.add_argument("--repeat", type=int, default=1, metavar="N", help="each program N times")
     command.add_argument("--stress", action="store_true", help="with all processors busy")
     command.add_argument("--fresh", action="store_true", help="also what is known to be right")
     command.add_argument("--short", action="store_true", help="enough to fail each check once")
+    command.add_argument("--check", action="store_true", help="starters: look, and do not write")
     command.add_argument("--judges", metavar="DIR", help="the build folder that has the checks")

@@ -121,6 +121,8 @@ class CoachTest(unittest.TestCase):
         self.sample = self.write(f"exercises/{sample}/exercise.toml", TOML).parent
         self.write(f"exercises/{sample}/README.md", README)
         self.file = self.write(f"exercises/{sample}/answers.txt", verdicts("first eof:early"))
+        self.starter = self.file.read_bytes()
+        self.write("exercises/starters.json", json.dumps({"01/sample": ["first eof:early", ""]}))
         self.solution = self.write(f"solutions/{sample}/answers.txt", SOLUTION)
         self.write(f"solutions/{sample}/README.md", "Because.\n")
 
@@ -238,14 +240,64 @@ class CoachTest(unittest.TestCase):
         self.assertEqual((self.tree / kept[0]).read_text(), mine)
         self.assertIn("is as it was handed out", self.lab("reset"))
 
-    def test_reset_takes_what_version_control_has(self) -> None:
+    def test_reset_gives_what_the_author_handed_out_whatever_was_done_to_the_file(self) -> None:
         git = ["git", "-c", "user.name=A", "-c", "user.email=a@b", "-C", str(self.tree)]
-        for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
-            subprocess.run([*git, *words], check=True, timeout=PATIENCE)
-        as_it_was = self.file.read_text()
-        self.file.write_text("mine")  # before the coach has ever seen the file
-        self.lab("reset", "01/sample")
-        self.assertEqual(self.file.read_text(), as_it_was)
+
+        def commit() -> None:
+            self.file.write_text("mine\n")
+            for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "mine"]):
+                subprocess.run([*git, *words], check=True, timeout=PATIENCE)
+
+        def make_a_folder() -> None:
+            self.file.unlink()
+            self.file.mkdir()
+            (self.file / "mine").write_text("mine")
+
+        def elsewhere() -> None:
+            self.file.unlink()
+            self.file.symlink_to(self.write("elsewhere.txt", "mine"))
+
+        ways = {
+            "committed": commit,
+            "other line ends": lambda: self.file.write_bytes(self.starter.replace(b"\n", b"\r\n")),
+            "Latin-1": lambda: self.file.write_bytes("für mich\n".encode("latin-1")),
+            "bytes": lambda: self.file.write_bytes(bytes(range(256))),
+            "deleted": self.file.unlink,
+            "a folder": make_a_folder,
+            "a link": elsewhere,
+            "a link to nothing": lambda: (self.tree / "elsewhere.txt").unlink(),
+        }
+        for way, do in ways.items():
+            with self.subTest(way):
+                do()
+                mine = self.file.is_file() and self.file.read_bytes()
+                said = self.lab("reset", "01/sample")
+                self.assertEqual(self.file.read_bytes(), self.starter)
+                self.assertFalse(self.file.is_symlink())
+                kept = re.search(r"\.lab/\S+answers\.txt", said)
+                if mine:
+                    assert kept
+                    self.assertEqual((self.tree / kept[0]).read_bytes(), mine)
+                if way == "a link":
+                    self.assertEqual((self.tree / "elsewhere.txt").read_text(), "mine")
+                    self.file.unlink()
+                    self.file.symlink_to("elsewhere.txt")
+                self.assertEqual(kept is None, way == "deleted")
+        kept_folder = self.tree.glob(".lab/exercises/attic/*/answers.txt/mine")
+        self.assertEqual([path.read_text() for path in kept_folder], ["mine"])
+
+    def test_reset_that_cannot_keep_or_does_not_know_leaves_the_file_alone(self) -> None:
+        self.file.write_text("mine\n")
+        attic = self.write(".lab/exercises/attic", "no folder")
+        self.assertIn("attic", self.lab("reset", "01/sample", code=1))
+        attic.unlink()
+        for broken in ("", "{", "[]", '{"01/sample": 1}', "{}", "\udcff"):
+            data = self.tree / "exercises/starters.json"
+            data.write_bytes(broken.encode(errors="surrogateescape"))
+            said = self.lab("reset", "01/sample", code=1)
+            self.assertIn("exercises/starters.json", said)
+            self.assertIn("Fetch that file again", said)
+        self.assertEqual(self.file.read_text(), "mine\n")
 
     def test_watch_checks_what_is_saved_and_listens_to_keys(self) -> None:
         self.lab("check", code=1)
@@ -270,6 +322,19 @@ class CoachTest(unittest.TestCase):
             said += os.read(terminal, 65536)
 
     # Authors.
+
+    def test_starters_are_recorded_as_they_are(self) -> None:
+        self.lab("author", "starters", "--check")
+        self.file.write_bytes("second reset\r\nfür dich".encode())
+        said = self.lab("author", "starters", "--check", code=1)
+        self.assertIn("01/sample. To record: ./lab author starters", said)
+        self.lab("author", "starters")
+        self.lab("author", "starters", "--check")
+        self.lab("reset", "sample")
+        self.assertEqual(self.file.read_bytes(), "second reset\nfür dich".encode())
+        self.assertTrue((self.tree / "exercises/starters.json").read_bytes().isascii())
+        self.file.write_bytes(b"\xff")
+        self.assertIn("answers.txt is no text", self.lab("author", "starters", code=1))
 
     def verify(self, code: int) -> str:
         return self.lab("author", "verify", code=code)

@@ -8,7 +8,7 @@ import shutil
 import sys
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import notebook
 import replaying
@@ -21,7 +21,7 @@ from series import made_by_meson
 from starters import differing, record, starter
 from telling import clean, fold, following, retold, told, told_mistakes, width
 from watching import watch_file
-from workbench import Bench, Unbuildable, tidy_up
+from workbench import Bench, Hindered, Unbuildable, tidy_up
 from workshop import build
 
 
@@ -49,6 +49,24 @@ def work(exercise: Exercise) -> str:
 # Checking.
 
 
+@contextlib.contextmanager
+def no_verdict() -> Iterator[None]:
+    """What keeps us from judging says nothing about the learner's file: exit code 4."""
+    try:
+        yield
+    except Stop as stop:
+        raise Stop(str(stop), 4 if stop.code in (1, 3) else stop.code) from None
+    except BrokenPipeError:  # the reader of our output has gone
+        raise
+    except OSError as error:
+        raise Stop(f"{reason(error)}. This is not the fault of your file", 4) from None
+
+
+def reason(error: OSError) -> str:
+    return f"{error.filename or 'this machine'}: {error.strerror or error}"
+
+
+@no_verdict()
 def check(args: argparse.Namespace) -> int:
     """try your solution of an exercise, and say what is wrong with it
 
@@ -78,7 +96,7 @@ def hand_out(where: Optional[str], text: Callable[[], str]) -> None:
     if where == "-":
         print(text(), end="")
     elif where:
-        Path(where).write_text(text())
+        Path(where).write_text(text(), encoding="utf-8")
 
 
 def try_file(
@@ -86,22 +104,45 @@ def try_file(
 ) -> dict[str, Any]:
     """Builds and judges, and writes down what came of it if it is the learner's own work."""
     own = file == exercise.learners_file
-    if not file.is_file():
-        raise Stop(f"there is no file {file}. To have it anew: ./lab reset {exercise.id}", 2)
+    source = source_of(exercise, file)
     try:
         runs = [
             bench.judge(exercise, file, *([only] if only else [])) for _ in range(max(1, repeat))
         ]
     except Unbuildable as error:
-        result = unbuilt(exercise, str(error))
+        result = unbuilt(exercise, str(error), hindered=isinstance(error, Hindered))
     else:
-        result = sum_up(exercise, runs, file.read_text(errors="replace"), only)
-    if own and not only:
-        notebook.keep(exercise, result)
-        notebook.note("check", exercise, status=result["status"], recognised=result["recognised"])
-    elif own:
-        notebook.note("look", exercise)
+        result = sum_up(exercise, runs, source, only)
+    if own:
+        try:
+            write_down(exercise, result, whole=not only)
+        except OSError as error:
+            complaint = f"{reason(error)}. So hint, why and progress do not know of this check"
+            print(f"lab: {complaint}", file=sys.stderr)
     return result
+
+
+def source_of(exercise: Exercise, file: Path) -> str:
+    """What is to be judged, in whatever encoding it is; a word that is looked for is ASCII."""
+    again = f" Your file as it was handed out: ./lab reset {exercise.id}"
+    again = again if file == exercise.learners_file else ""
+    if not file.is_file():
+        is_there = "is not a file" if os.path.lexists(file) else "does not exist"
+        raise Stop(f"{file} {is_there}.{again}", 2)
+    try:
+        return file.read_bytes().decode(errors="replace")
+    except OSError as error:
+        raise Stop(f"{reason(error)}.{again}", 2) from None
+
+
+def write_down(exercise: Exercise, result: dict[str, Any], whole: bool) -> None:
+    """Only a verdict about the whole file counts as a try."""
+    if whole and result["build"]["hindered"] is False:
+        notebook.keep(exercise, result)
+    if whole and result["status"] != "inconclusive":
+        notebook.note("check", exercise, status=result["status"], recognised=result["recognised"])
+    else:
+        notebook.note("look", exercise)
 
 
 def sum_up(exercise: Exercise, runs: list[list[Outcome]], source: str, only: str) -> dict[str, Any]:
@@ -122,6 +163,10 @@ def answer(exercise: Exercise, result: dict[str, Any], whole: bool = True) -> st
             clean(result["build"]["error"]),
         ]
         return "\n".join([*lines, "", following(f"edit {work(exercise)}", "./lab check")])
+    if not result["build"]["ok"]:
+        cause = clean(result["build"]["error"])
+        text = f"{exercise.id}  could not be built, and this is not your fault:\n\n{cause}"
+        return f"{text}\n\n{following('./lab check')}"
     text = told(exercise, result)
     if result["flaky"]:
         text += (
@@ -231,8 +276,12 @@ def replay(args: argparse.Namespace) -> int:
     named = exercise.check(args.check) if args.check else exercise.check(failing(exercise)["id"])
     judges = judges_for([exercise], args.yes)
     with Bench(judges) as bench:
-        program = bench.build(exercise, exercise.learners_file, named.build)
-        [outcome] = bench.judge(exercise, exercise.learners_file, named.id)
+        try:
+            program = bench.build(exercise, exercise.learners_file, named.build)
+            [outcome] = bench.judge(exercise, exercise.learners_file, named.id)
+        except Unbuildable as error:
+            code = 4 if isinstance(error, Hindered) else 3
+            raise Stop(f"{exercise.id} does not build:\n{error}", code) from None
         if outcome.status != "fail":
             raise Stop(f"{named.id} does not fail: there is nothing to replay", 2)
         command = bench.command(exercise, named, program)
@@ -264,7 +313,7 @@ def solution(args: argparse.Namespace) -> int:
 
 def idea_of(path: Path) -> str:
     """What a solution's first comment says behind the colon."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     comment = takewhile(lambda line: line.startswith("//"), lines)
     return " ".join(line.removeprefix("//").strip() for line in comment).partition(": ")[2]
 

@@ -12,8 +12,10 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import Callable
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = shutil.which("python3", path=os.defpath) or sys.executable  # one that every user may run
@@ -86,6 +88,7 @@ edit = [{ find = "second pass", replace = "second reset\\nthird reset" }]
 expect = { second = "reset", third = "reset" }
 ask = "What is left to do?"
 """
+ENVIRONMENT = {"COLUMNS": "80", "NINJA_STATUS": "", "GIT_CEILING_DIRECTORIES": "/"}
 SOLUTION = "first pass\nsecond pass\n"
 
 
@@ -132,7 +135,7 @@ class CoachTest(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def lab(self, *words: str, code: int = 0) -> str:
+    def lab(self, *words: str, code: int = 0, **environment: str) -> str:
         """What lab says; no line of it is wider than the terminal."""
         done = subprocess.run(
             [PYTHON, str(self.tree / "lab"), *words],
@@ -140,7 +143,7 @@ class CoachTest(unittest.TestCase):
             capture_output=True,
             text=True,
             timeout=PATIENCE,
-            env=dict(os.environ, COLUMNS="80", NINJA_STATUS="", GIT_CEILING_DIRECTORIES="/"),
+            env={**os.environ, **ENVIRONMENT, **environment},
         )
         said = done.stdout + done.stderr
         self.assertEqual(done.returncode, code, said)
@@ -191,14 +194,103 @@ class CoachTest(unittest.TestCase):
         self.assertIn("./lab reset", self.lab("check", code=2))
 
     def test_what_does_not_build_is_shown_as_the_learner_would_name_it(self) -> None:
-        (self.sample / "exercise.toml").write_text(TOML.replace('"predict"', '"fix"'))
-        program = self.sample / "server.cpp"
-        program.write_text("int main() { return nothing; }\n")
+        program = self.program("int main() { return nothing; }\n")
         said = self.lab("check", code=3)
         self.assertIn("exercises/01-blocking-socket/sample/server.cpp:1:21: error", said)
         self.assertIn("did not build", self.lab("why", code=2))
         program.write_text("int main() {}\n")
         self.assertIn("3 ok", self.lab("check"))
+
+    def program(self, text: str = "int main() {}\n") -> Path:
+        """The learner's file is a program from now on."""
+        (self.sample / "exercise.toml").write_text(TOML.replace('"predict"', '"fix"'))
+        (self.sample / "server.cpp").write_text(text)
+        return self.sample / "server.cpp"
+
+    def compiler(self, script: str) -> str:
+        """One that does this instead of building a program. (lab asks it for headers, too.)"""
+        script = f'#!/bin/sh\ncase "$*" in *"server.cpp -o"*)\n{script}\nesac\nexec g++ "$@"\n'
+        path = self.write("a compiler", script)
+        path.chmod(0o755)
+        return f"'{path}'"
+
+    def test_what_hinders_the_compiler_is_not_the_learner_s_fault(self) -> None:
+        self.program("#include <iostream>\nint main() {}\n")
+        no_room = "/usr/bin/ld: final link failed: No space left on device"
+        hindrances = {
+            f"echo '{no_room}' >&2; echo 'collect2: error: ld returned 1' >&2; exit 1": no_room,
+            "ulimit -f 4": "File size limit exceeded",
+            "ulimit -v 60000": "Close other programs",
+            "kill -9 $$": "the compiler gave no answer: exit code -9",
+            "exit 3": "the compiler gave no answer: exit code 3",
+        }
+        for script, words in hindrances.items():
+            with self.subTest(script):
+                said = self.lab("check", code=4, CXX=self.compiler(script))
+                self.assertIn("could not be built, and this is not your fault", said)
+                self.assertIn(words, said)
+                self.assertNotIn("edit ", said)
+        files = [str(self.tree / name) for name in ("report.json", "report.xml")]
+        command = ["check", "--json", files[0], "--junit", files[1]]
+        self.lab(*command, code=4, CXX=self.compiler("exit 3"))
+        self.assertEqual(json.loads(Path(files[0]).read_text())["status"], "inconclusive")
+        self.assertIn('<error message="did not build">', Path(files[1]).read_text())
+        self.assertIn("5 min", self.lab("progress"))
+        self.assertIn("has not been checked yet", self.lab("why", code=2))
+        self.assertIn("3 ok", self.lab("check"))
+
+    def test_a_folder_that_cannot_be_written_is_not_the_learner_s_fault(self) -> None:
+        self.program()
+        cache = self.write(".lab/exercises/programs", "a file where the coach wants a folder")
+        said = self.lab("check", code=4)
+        self.assertIn(str(cache), said)
+        self.assertIn("this is not your fault", " ".join(said.split()))
+        cache.unlink()
+        shutil.rmtree(self.tree / ".lab")
+        self.write(".lab", "a file where lab wants a folder")
+        self.assertIn("not the fault of your file", self.lab("check", code=4))
+        (self.tree / ".lab").unlink()
+
+    def test_a_verdict_is_told_even_where_it_cannot_be_written_down(self) -> None:
+        (self.tree / ".lab/exercises/progress.jsonl").mkdir(parents=True)
+        said = self.lab("check", "01/sample", code=1)
+        self.assertIn("FAIL  first", said)
+        self.assertIn("progress.jsonl: Is a directory", said)
+
+    def test_what_is_undecided_is_no_try(self) -> None:
+        self.check("first harness", code=4)
+        self.assertIn("5 min", self.lab("progress"))
+
+    def test_a_judge_that_cannot_be_built_is_no_verdict(self) -> None:
+        self.write("exercises/meson.build", EXERCISES.replace("'cp'", "'false'"))
+        self.assertIn("did not build", self.lab("check", code=4))
+
+    def test_the_compiler_is_named_as_meson_takes_it(self) -> None:
+        program = self.program("int main() { return ANSWER + OTHER; }\n")
+        self.write("a compiler", '#!/bin/sh\n"$@"\n').chmod(0o755)
+        link = self.tree / "a g++"
+        link.symlink_to(shutil.which("g++") or "")
+        self.addCleanup(link.unlink)
+        for command in ("env 'GREETING=a b' g++", f"'{self.tree}/a compiler' g++", f"'{link}' -O0"):
+            with self.subTest(command):
+                flags = "-DANSWER='1 - 1' -g0"
+                said = self.lab("check", CXX=command, CXXFLAGS=flags, CPPFLAGS="-DOTHER=0")
+                self.assertIn("3 ok", said)
+        for variable, value, words in (
+            ("CXX", "g++-none -O2", "CXX names g++-none, which is no program here"),
+            ("CXX", "'g++", "No closing quotation. Correct it, or: unset CXX"),
+            ("CXXFLAGS", "-O2 '", "No closing quotation. Correct it, or: unset CXXFLAGS"),
+        ):
+            program.write_text(f"int main() {{}} // {value}\n")
+            with unittest.mock.patch.dict(os.environ, {variable: value}):
+                self.assertIn(words, self.lab("check", code=4))
+
+    def test_a_replay_of_what_builds_no_more(self) -> None:
+        program = self.program("int main() {}\n")
+        self.write("exercises/judge.py", JUDGE.replace("code=pass\ncase", "code=reset\ncase"))
+        self.lab("check", code=1)
+        program.write_text("int main() { return nothing; }\n")
+        self.assertIn("does not build:", self.lab("replay", "first", code=3))
 
     def test_a_check_that_passes_only_sometimes_is_flaky(self) -> None:
         self.file.write_text("first sometimes\n")
@@ -257,7 +349,7 @@ class CoachTest(unittest.TestCase):
             self.file.unlink()
             self.file.symlink_to(self.write("elsewhere.txt", "mine"))
 
-        ways = {
+        ways: dict[str, Callable[[], object]] = {
             "committed": commit,
             "other line ends": lambda: self.file.write_bytes(self.starter.replace(b"\n", b"\r\n")),
             "Latin-1": lambda: self.file.write_bytes("für mich\n".encode("latin-1")),

@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,17 +21,17 @@ def note(event: str, exercise: Exercise, **facts: Any) -> None:
 
 
 def notes() -> list[dict[str, Any]]:
-    """All that happened, the oldest first; a line that was cut short is left out."""
+    """All that happened, the oldest first; a line that was cut short or spoilt is left out."""
     try:
-        lines = (BOOK / "progress.jsonl").read_text().splitlines()
+        lines = (BOOK / "progress.jsonl").read_bytes().splitlines()
     except OSError:
         return []
     found = []
     for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and {"event", "exercise"} <= said.keys():
+                found.append(said)
     return found
 
 
@@ -44,7 +45,7 @@ def spoiled() -> set[str]:
 
 def hints_given(exercise: Exercise, check: str) -> int:
     return sum(
-        note["event"] == "hint" and note["exercise"] == exercise.id and note["check"] == check
+        note["event"] == "hint" and note["exercise"] == exercise.id and note.get("check") == check
         for note in notes()
     )
 
@@ -75,10 +76,15 @@ def keep(exercise: Exercise, report: dict[str, Any]) -> None:
 
 
 def last(exercise: Exercise) -> Optional[dict[str, Any]]:
+    """The report that was kept; none where that is spoilt."""
     try:
-        report: dict[str, Any] = json.loads(page(exercise).read_text())
-        return report
-    except (OSError, ValueError):
+        report: dict[str, Any] = json.loads(page(exercise).read_bytes())
+        whole = report.keys() >= {"status", "recognised"} and all(
+            check.keys() >= {"id", "status", "outcome", "fail", "promise", "sentence", "story"}
+            for check in report["checks"]
+        )
+        return report if whole else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

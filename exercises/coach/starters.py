@@ -3,7 +3,6 @@ learner edits, so it does not matter what becomes of the exercises' own files: c
 converted to other line ends, or deleted. JSON in plain ASCII survives such a conversion itself."""
 
 import json
-from typing import Optional
 
 from catalog import Exercise
 from doctor import ROOT, Stop
@@ -48,7 +47,7 @@ def record(every: list[Exercise]) -> None:
 def differing(every: list[Exercise]) -> list[str]:
     """What is not recorded as it is now."""
     then = recorded()
-    now: dict[str, Optional[list[str]]] = {exercise.id: as_lines(exercise) for exercise in every}
+    now = {exercise.id: as_lines(exercise) for exercise in every}
     return [name for name in {**then, **now} if then.get(name) != now.get(name)]
 
 

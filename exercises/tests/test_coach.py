@@ -391,19 +391,119 @@ class CoachTest(unittest.TestCase):
             self.assertIn("Fetch that file again", said)
         self.assertEqual(self.file.read_text(), "mine\n")
 
-    def test_watch_checks_what_is_saved_and_listens_to_keys(self) -> None:
+    # Whatever is in the way, the answer is a sentence.
+
+    def test_every_command_in_every_locale(self) -> None:
+        """ASCII has no letter for the dots between two commands, nor for what READMEs say."""
+        ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        self.write("exercises/01-blocking-socket/sample/README.md", README.replace("done", "döne"))
+        (self.sample / "exercise.toml").write_text(TOML.replace("Have you", "Häve you"))
+        self.file.write_bytes(b"first reset\n\xff\xfe\0 f\xfcr\n")
+        report = str(self.tree / "report.xml")
+        for environment in (ascii_only, {"PYTHONIOENCODING": "ascii"}, {"LANG": "C"}):
+            for words, code in {
+                ("list",): 0,
+                ("check", "01/sample"): 1,
+                ("check", "--json", "-"): 1,
+                ("check", "--junit", report): 1,
+                ("hint",): 0,
+                ("why",): 0,
+                ("replay", "first"): 1,
+                ("solution", "--spoil"): 0,
+                ("progress",): 0,
+                ("author", "starters", "--check"): 1,
+            }.items():
+                with self.subTest(f"{environment} {words}"):
+                    self.lab(*words, code=code, **environment)
+            self.assertIsNotNone(ElementTree.parse(report).find("testsuite"))
+            self.assertIn("döne", self.lab("why", "first"))
+
+    def test_what_the_coach_wrote_down_may_be_spoilt(self) -> None:
         self.lab("check", code=1)
-        pid, terminal = pty.fork()
-        if pid == 0:
+        self.lab("hint")
+        book = self.tree / ".lab/exercises"
+        for spoilt in (b"", b"\xff\n", b"5\n", b"{}\n", b'{"event": "hint"}\n', b"[", b'"checks"'):
+            for path in (book / "progress.jsonl", book / "last/01-sample.json"):
+                path.write_bytes(spoilt)
+            with self.subTest(spoilt):
+                self.assertIn("0 of 1 solved", self.lab("progress"))
+                for command in ("hint", "why", "replay"):
+                    said = " ".join(self.lab(command, code=2).split())
+                    self.assertIn("has not been checked yet", said)
+                self.lab("solution", code=1)
+        spoilt = b'{"status": "fail", "recognised": [], "checks": [{}], "exercise": "01/sample"}'
+        (book / "last/01-sample.json").write_bytes(spoilt)
+        self.lab("hint", code=2)
+        self.lab("check", code=1)
+        self.assertIn("hint 1 of 2", self.lab("hint"))
+
+    def test_what_is_no_file_that_can_be_read(self) -> None:
+        self.file.unlink()
+        self.file.mkdir()
+        self.assertIn("is not a file", self.lab("check", code=2))
+        self.assertIn("is not a file", self.lab("check", "--file", str(self.tree), code=2))
+        self.assertIn("does not exist", self.lab("check", "--file", "/no/such", code=2))
+        said = self.lab("check", "--file", f"/proc/{os.getpid()}/mem", code=2)
+        self.assertIn("Input/output error", said)
+        said = self.lab("check", "--file", str(self.solution), "--json", "/no/such/place", code=4)
+        self.assertIn("/no/such/place: No such file or directory", said)
+
+    def test_a_description_that_says_something_else(self) -> None:
+        for text in (TOML.replace("minutes = 5", 'minutes = "5"'), "\udcff", "check = [1]"):
+            (self.sample / "exercise.toml").write_bytes(text.encode(errors="surrogateescape"))
+            self.assertIn("sample/exercise.toml: ", self.lab("progress", code=1))
+
+    def test_no_home_and_no_standard_input(self) -> None:
+        environment = {**ENVIRONMENT, "PATH": os.environ["PATH"]}
+        for words, code, said in (("check", 1, "FAIL"), ("watch", 2, "wants a terminal")):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$0" "$1" {words} sample <&-', PYTHON, str(self.tree / "lab")],
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                env=environment,
+            )
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(said, done.stdout + done.stderr)
+            self.assertNotIn("Traceback", done.stderr)
+
+    def watch(self) -> int:
+        """Starts it in a terminal of its own, and gives that."""
+        self.pid, terminal = pty.fork()
+        if self.pid == 0:
             os.execv(PYTHON, [PYTHON, str(self.tree / "lab"), "watch", "sample"])
         self.addCleanup(os.close, terminal)
+        return terminal
+
+    def test_watch_hears_keys_that_come_together(self) -> None:
+        terminal = self.watch()
+        self.read_until(terminal, "q quit")
+        os.write(terminal, b"\xffhl")  # what means nothing, then two at once
+        self.read_until(terminal, "0 of 1 solved")
+        os.write(terminal, b"wq")
+        self.assertEqual(os.waitpid(self.pid, 0)[1], 0)
+
+    def test_watch_goes_on_whatever_a_check_meets(self) -> None:
+        terminal = self.watch()
+        self.read_until(terminal, "q quit")
+        self.file.unlink()
+        self.file.mkdir()
+        self.read_until(terminal, "is not a file")
+        os.write(terminal, b"x")
+        self.read_until(terminal, "is as it was handed out again")
+        os.write(terminal, b"q")
+        self.assertEqual(os.waitpid(self.pid, 0)[1], 0)
+
+    def test_watch_checks_what_is_saved_and_listens_to_keys(self) -> None:
+        self.lab("check", code=1)
+        terminal = self.watch()
         self.read_until(terminal, "1 failed")
         os.write(terminal, b"h")
         self.read_until(terminal, "Have you thought of it?")
         self.file.write_text(SOLUTION)
         self.read_until(terminal, "3 ok. Well done.")
         os.write(terminal, b"q")
-        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        self.assertEqual(os.waitpid(self.pid, 0)[1], 0)
 
     def read_until(self, terminal: int, words: str) -> None:
         said = b""

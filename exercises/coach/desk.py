@@ -164,7 +164,7 @@ def answer(exercise: Exercise, result: dict[str, Any], whole: bool = True) -> st
         ]
         return "\n".join([*lines, "", following(f"edit {work(exercise)}", "./lab check")])
     if not result["build"]["ok"]:
-        cause = clean(result["build"]["error"])
+        cause = "\n".join(fold(line) for line in clean(result["build"]["error"]).splitlines())
         text = f"{exercise.id}  could not be built, and this is not your fault:\n\n{cause}"
         return f"{text}\n\n{following('./lab check')}"
     text = told(exercise, result)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -84,11 +85,12 @@ class Bench:
             out, err = process.communicate(timeout=within)
             return process.returncode, out, err
         except subprocess.TimeoutExpired:
-            process.terminate()  # a guard ends what it guards; give it the time
-            with suppress(subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)  # a guard ends what it guards; give it the time
+            try:
                 process.communicate(timeout=15)
-            process.kill()
-            process.communicate()
+            except subprocess.TimeoutExpired:  # all of it: children hold the pipes open
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
             return -1, "", f"did not end within {within:g} seconds"
         finally:
             with self.open:

@@ -1,4 +1,4 @@
-"""Whose fault is it that nothing was built? Words of compilers and linkers, as they really are."""
+"""Whose fault is it that nothing was built? The words of compilers and linkers, as they really are."""
 
 import sys
 import unittest
@@ -9,6 +9,7 @@ sys.path[:0] = [
 ]
 
 from diagnostics import first_error, machines_fault
+from workbench import Bench, Hindered, failure
 
 # What was said, and a word of the advice.
 MACHINES = {
@@ -37,7 +38,7 @@ compilation terminated.""": "Close other programs",
     """/usr/bin/ld: cannot open output file /a/server.part: Permission denied
 collect2: error: ld returned 1 exit status""": "writable",
     "Cannot create temporary file in /tmp/: Read-only file system": "writable",
-    "ccache: error: Failed to create directory /root/.cache: Permission denied": "writable",
+    "ccache: error: Failed to create directory /var/cache/c: Permission denied": "writable",
     "g++: fatal error: cannot execute 'cc1plus': execvp: No such file or directory": "doctor",
     "g++: fatal error: Segmentation fault signal terminated program cc1plus": "stumbles",
     "server.cpp:9:2: internal compiler error: in build_op, at cp/call.cc:6400": "stumbles",
@@ -50,10 +51,10 @@ LEARNERS = {
 server.cpp:3:5: error: 'Killed' was not declared in this scope
     3 |     Killed("Cannot allocate memory");
       |     ^~~~~~""": "server.cpp:3:5: error: 'Killed'",
-    """In file included from /home/Killed/a.hpp:1,
+    """In file included from /opt/Killed/a.hpp:1,
                  from server.cpp:1:
-/home/Killed/a.hpp:1:10: fatal error: none.hpp: No such file or directory
-compilation terminated.""": "/home/Killed/a.hpp:1:10: fatal error",
+/opt/Killed/a.hpp:1:10: fatal error: none.hpp: No such file or directory
+compilation terminated.""": "/opt/Killed/a.hpp:1:10: fatal error",
     """/usr/bin/ld: /tmp/ccx.o: in function `main':
 server.cpp:3: undefined reference to `Killed()'
 collect2: error: ld returned 1 exit status""": "/usr/bin/ld: /tmp/ccx.o: in function",
@@ -79,6 +80,16 @@ class DiagnosticsTest(unittest.TestCase):
             with self.subTest(said):
                 self.assertEqual(machines_fault(said), ("", ""))
                 self.assertTrue(first_error(said).startswith(line), first_error(said))
+
+
+class BenchTest(unittest.TestCase):
+    def test_a_compiler_that_hangs_is_ended_with_its_children(self) -> None:
+        """The children would hold the pipes open, far longer than this test may take."""
+        hangs = ["sh", "-c", "sleep 3600 & sleep 3600"]
+        with Bench(Path()) as bench:
+            code, _, said = bench.run(hangs, within=0.1)
+        self.assertEqual((code, said), (-1, "did not end within 0.1 seconds"))
+        self.assertIsInstance(failure(code, said), Hindered)
 
 
 if __name__ == "__main__":

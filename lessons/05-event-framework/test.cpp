@@ -307,7 +307,7 @@ TEST_CASE("the server: who reads as fast as it writes does not keep the others w
     }
     over = true;
     reading.get();
-    CHECK(longest < 500ms * patience());
+    CHECK(longest < 500ms * timeout_scale());
 }
 
 TEST_CASE("the server: an echo that nobody reads costs little, and comes back whole") {
@@ -321,7 +321,7 @@ TEST_CASE("the server: an echo that nobody reads costs little, and comes back wh
     while (const auto count = caller.send_some(piece.substr(sent % piece.size())))
         sent += count;
     expect_service_of_echo(server);
-    CHECK(server.memory().resident < before + 600'000 * static_cast<std::size_t>(patience()));
+    CHECK(server.memory().resident < before + 600'000 * static_cast<std::size_t>(timeout_scale()));
     for (std::size_t heard = 0; heard < sent;) {
         const auto next = std::min(piece.size() - heard % piece.size(), sent - heard);
         caller.expect(piece.substr(heard % piece.size(), next));

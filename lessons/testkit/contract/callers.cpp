@@ -83,7 +83,7 @@ void expect_little_harm(const Habit& habit) {
     auto misbehaving = std::async(std::launch::async, [&] { habit.indulge(bad, over); });
     try {
         if (subject().column.serves_at_once())
-            CHECK(slowest_answer(server, habit.service, 700ms) < soon * patience());
+            CHECK(slowest_answer(server, habit.service, 700ms) < soon * timeout_scale());
         else
             std::this_thread::sleep_for(400ms); // the habit takes its time to fill buffers
     } catch (...) {
@@ -96,7 +96,7 @@ void expect_little_harm(const Habit& habit) {
     bad.reset();
     const auto gone = Clock::now();
     served(server, habit.service, "the next").close();
-    CHECK(Seconds(Clock::now() - gone) < 2 * soon * patience());
+    CHECK(Seconds(Clock::now() - gone) < 2 * soon * timeout_scale());
     server.stop();
 }
 

@@ -62,7 +62,7 @@ Counts at_rest(Server& server, Service service) {
         return a.descriptors == b.descriptors && a.threads == b.threads && a.children == b.children;
     };
     // The caller may still be leaving. It is at rest when two looks in a row show the same.
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     Counts before;
     Counts now = server.counts();
     do {
@@ -74,7 +74,7 @@ Counts at_rest(Server& server, Service service) {
 }
 
 std::string heard_until_gone(Caller& caller, Seconds within) {
-    const Deadline deadline = patient(within);
+    const Deadline deadline = scaled(within);
     std::string heard;
     std::vector<char> bytes(64 * kibibyte);
     while (!deadline.passed()) {

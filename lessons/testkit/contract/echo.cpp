@@ -110,7 +110,7 @@ TEST_CASE("E7: who says no more gets all that is owed, and then the end, not a r
     Caller full = server.call("full", {.receive_buffer = 4096});
     const std::string much = noise(20 * mebibyte, 7);
     std::size_t said = 0;
-    const Deadline filling = patient(5s);
+    const Deadline filling = scaled(5s);
     for (auto last = Clock::now(); Clock::now() < last + 200ms && !filling.passed();) {
         const std::size_t more = full.send_some(std::string_view(much).substr(said));
         if (more > 0) last = Clock::now();
@@ -170,6 +170,6 @@ TEST_CASE("E10: a short answer does not wait for company") {
             caller.send("echo hi\n");
             caller.expect(service == Service::echo ? "echo hi\n" : "hi\n");
         }
-        CHECK(Seconds(Clock::now() - begin) < 2s * patience());
+        CHECK(Seconds(Clock::now() - begin) < 2s * timeout_scale());
     }
 }

@@ -72,7 +72,7 @@ struct Visit {
 
 // Returns when bytes have come, and leaves them where they are.
 void wait_for_news(Caller& caller) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (!caller.has_news() && !deadline.passed())
         std::this_thread::sleep_for(1ms);
 }

@@ -173,7 +173,7 @@ TEST_CASE("S6: what it opens is closed in a program that it would start") {
 TEST_CASE("S6: who asks select, poll or epoll about its listener never waits in accept") {
     Server server = start(Service::hotline);
     served(server, Service::hotline, "A").close();
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (threads_of(server.pid()).front().state != 'S' && !deadline.passed()) {
     }
     const bool must = is_in_readiness_call(server.pid());

@@ -58,7 +58,8 @@ Seconds time_of(const auto& work) {
     return Clock::now() - begin;
 }
 
-Seconds median_of_five(const auto& work) {
+// The median of five: one that something else held up says little.
+Seconds usual_time_of(const auto& work) {
     std::array<Seconds, 5> times{};
     for (Seconds& time : times)
         time = time_of(work);
@@ -83,22 +84,21 @@ Seconds processor_time() {
     return Seconds(static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9);
 }
 
-// How long we take to get four milliseconds of a processor that others want as well.
-Seconds time_for_four_milliseconds() {
-    return time_of([] {
-        for (const Seconds begin = processor_time(); processor_time() - begin < Seconds(0.004);) {
-        }
-    });
+// Others may want the processor as well: then this takes longer.
+void take(Seconds of_a_processor) {
+    for (const Seconds begin = processor_time(); processor_time() - begin < of_a_processor;) {
+    }
 }
 
 } // namespace
 
 void measure_machine() {
-    const Seconds fork = median_of_five(fork_and_wait);
+    const Seconds fork = usual_time_of(fork_and_wait);
     const Seconds wake_up =
-        median_of_five([] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });
+        usual_time_of([] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });
     is_as_slow_as(std::max(fork / usual_fork / build_scale(), wake_up / usual_wake_up));
-    is_as_slow_as(time_for_four_milliseconds() / Seconds(0.004));
+    constexpr Seconds work{0.002};
+    is_as_slow_as(usual_time_of([&] { take(work); }) / work);
 }
 
 void measure_python(const std::string& interpreter) {

@@ -15,7 +15,7 @@ using Seconds = std::chrono::duration<double>;
 // with whatever runs beside, and again whenever a deadline would pass; the slowest counts.
 double timeout_scale();
 
-// Measures the machine now, in about 15 ms: a fork, a wake-up, its share of a processor.
+// Measures the machine now, in about 20 ms: a fork, a wake-up, its share of a processor.
 void measure_machine();
 
 // The same with a start of this Python and some forks in it, for whoever judges a Python server.

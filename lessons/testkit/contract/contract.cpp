@@ -163,6 +163,13 @@ std::size_t peak_memory(Server& server) {
     return sum;
 }
 
+void let_it_rest(Server& server) {
+    const Deadline deadline = scaled(std::chrono::seconds(1));
+    while (share_of_processor(server, std::chrono::milliseconds(200)) > 0.01 &&
+           !deadline.passed()) {
+    }
+}
+
 double share_of_processor(Server& server, Seconds time) {
     const auto begin = Clock::now();
     const Seconds before = server.cpu_time();

@@ -3,9 +3,9 @@
 
 #include "caller.hpp"
 #include "owned_fd.hpp"
-#include "timeout_scale.hpp"
 #include "server.hpp"
 #include "story.hpp"
+#include "timeout_scale.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Self
 
+
 def measured_scale() -> float:
     """How much slower than usual the machine is, from 1 to 20: a fork with all that runs beside."""
     times = []

@@ -23,14 +23,14 @@ TEST_CASE("a machine that looks slow once stays so: a deadline that was given is
 TEST_CASE("a deadline that is not scaled passes in its time") {
     const Deadline deadline(10ms);
     CHECK(deadline.left() <= 10ms);
-    std::this_thread::sleep_for(10ms);
+    std::this_thread::sleep_for(10ms); // until it has passed
     CHECK(deadline.passed());
     CHECK(deadline.milliseconds() == 0);
 }
 
 TEST_CASE("what moves renews a deadline, and not for ever") {
     Deadline deadline(10ms);
-    std::this_thread::sleep_for(10ms);
+    std::this_thread::sleep_for(10ms); // until it has passed
     REQUIRE(deadline.passed());
     deadline.renew();
     CHECK(deadline.left() <= 10ms);

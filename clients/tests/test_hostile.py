@@ -132,6 +132,9 @@ class DiesOfMany(DiesOfAnError):
         hotline(line)
 
 
+given_up = threading.Event()  # the visit to the next one is over
+
+
 def never_gives_up(line: socket.socket) -> None:
     """Spins on a line that is lost, so with one thread nobody is served any more."""
     line.sendall(GREETING)
@@ -139,7 +142,7 @@ def never_gives_up(line: socket.socket) -> None:
         for request in lines(line):
             line.sendall(answer(request))
     except OSError:
-        time.sleep(4)  # The fault under test: it does not hang up.
+        given_up.wait(30)  # The fault under test: it does not hang up.
 
 
 def drops_the_silent(after: float) -> Serve:
@@ -235,7 +238,7 @@ def together(visit: Callable[[Case], Finished], cases: list[Case]) -> list[tuple
 
 DOES_NOT_SERVE = "the next caller was not served"
 IS_DEAD = f"call . of 4 failed|hung up|reset|{DOES_NOT_SERVE}"
-QUICK = ["--timeout", "2"]  # where the server is to be given up
+QUICK = ["--timeout", "4"]  # where the server is to be given up
 Wrong = tuple[str, Serve, list[str], str]
 WRONG: list[Wrong] = [
     ("drip", a_piece_is_a_line, [], "after .+ of 19 bytes the server said `..*`"),
@@ -314,7 +317,10 @@ class Habits(unittest.TestCase):
             with Server(serve, one_at_a_time=serve is never_gives_up) as server:
                 if isinstance(serve, DiesOfAnError):
                     serve.server = server
-                return meet(habit, server, *options)
+                finished = meet(habit, server, *options)
+                if serve is never_gives_up:
+                    given_up.set()
+                return finished
 
         for (habit, serve, _, sentence), finished in together(visit, WRONG):
             with self.subTest(habit, serve=getattr(serve, "__name__", type(serve).__name__)):

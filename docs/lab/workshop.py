@@ -240,12 +240,12 @@ def needed(folder: Path, selections: list[list[str]]) -> list[str]:
 
 def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
     """Runs `meson test`, and counts the verdicts in the log that it writes. Meson's own count is
-    left out: it knows of one build, and ours comes at the very end. Most tests wait most of the
-    time: four for each core go on at once."""
+    left out: it knows of one build, and ours comes at the very end. Most tests wait half of the
+    time: two for each core go on at once. Meson's timeouts are for what hangs, so they are long."""
     log = folder / "meson-logs/testlog.json"
     log.unlink(missing_ok=True)
     command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
-    command += ["--num-processes", str(4 * (os.cpu_count() or 1))]
+    command += ["--num-processes", str(2 * (os.cpu_count() or 1)), "--timeout-multiplier", "3"]
     with child([*command, *selection], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as tests:
         assert tests.stdout
         gap = ""

@@ -58,7 +58,7 @@ Server start_program(const std::vector<std::string>& arguments) {
 }
 
 void wait_until_asleep(const Server& server) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     const auto sleeps = [](const Thread& thread) {
         return thread.state == 'S' || thread.state == 'Z';
     };

@@ -3,9 +3,9 @@
 
 #include "caller.hpp"
 #include "owned_fd.hpp"
-#include "patience.hpp"
 #include "server.hpp"
 #include "story.hpp"
+#include "timeout_scale.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -40,7 +40,7 @@ public:
     // The next datagram. Over the loopback none gets lost on the way.
     std::string hear(Seconds within = usual) {
         pollfd news{fd_.get(), POLLIN, 0};
-        const int ready = ::poll(&news, 1, patient(within).milliseconds());
+        const int ready = ::poll(&news, 1, scaled(within).milliseconds());
         must(ready, "poll");
         if (ready == 0)
             server_.fail(Outcome::timeout_none,

@@ -48,6 +48,14 @@ using namespace std::chrono_literals;
 // How long a caller may take to hear the end.
 constexpr auto grace = 1000ms;
 
+// Where somebody is at the door already, pselect() returns before a signal gets in. Callers who keep
+// coming would keep SIGTERM out, so here it gets in as well.
+void let_signals_in(const sigset_t& mask) {
+    sigset_t closed;
+    pthread_sigmask(SIG_SETMASK, &mask, &closed);
+    pthread_sigmask(SIG_SETMASK, &closed, nullptr);
+}
+
 // Sleeps until somebody calls or a signal comes, a second at most. Was it somebody? One descriptor
 // is all we ask about: the callers have threads, which may sleep for themselves.
 bool somebody_calls(const Fd& listener, const sigset_t& mask) {
@@ -57,6 +65,7 @@ bool somebody_calls(const Fd& listener, const sigset_t& mask) {
     const timespec second{.tv_sec = 1, .tv_nsec = 0};
     const int ready = ::pselect(listener.number() + 1, &readable, nullptr, nullptr, &second, &mask);
     if (ready == -1 && errno == EINTR) return false;
+    if (ready > 0) let_signals_in(mask);
     return check(ready, "pselect") > 0;
 }
 

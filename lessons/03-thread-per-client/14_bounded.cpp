@@ -53,6 +53,14 @@ constexpr auto grace = 1000ms;
 // So many callers have a thread at the same time.
 constexpr size_t most_callers = 100;
 
+// Where somebody is at the door already, pselect() returns before a signal gets in. Callers who keep
+// coming would keep SIGTERM out, so here it gets in as well.
+void let_signals_in(const sigset_t& mask) {
+    sigset_t closed;
+    pthread_sigmask(SIG_SETMASK, &mask, &closed);
+    pthread_sigmask(SIG_SETMASK, &closed, nullptr);
+}
+
 // Sleeps until somebody calls or a signal comes, a second at most. Was it somebody? One descriptor
 // is all we ask about: the callers have threads, which may sleep for themselves. Where there is no
 // room we do not even ask about that one: somebody waits there, and we would run in circles.
@@ -63,6 +71,7 @@ bool somebody_calls(const Fd& listener, const sigset_t& mask, bool has_room) {
     const timespec second{.tv_sec = 1, .tv_nsec = 0};
     const int ready = ::pselect(listener.number() + 1, &readable, nullptr, nullptr, &second, &mask);
     if (ready == -1 && errno == EINTR) return false;
+    if (ready > 0) let_signals_in(mask);
     return check(ready, "pselect") > 0;
 }
 

@@ -9,7 +9,7 @@
 
 // The log says it, sooner or later.
 inline void expect_log(Server& server, const std::string& words) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (server.log().find(words) == std::string::npos) {
         if (deadline.passed() || !server.alive())
             server.fail(Outcome::timeout_none, "the log was to say \"" + words + '"');

@@ -40,7 +40,7 @@ std::vector<Caller> several(Server& server, int count) {
 // So many callers' threads wait for their words.
 void expect_in_recv(Server& server, int wanted) {
     const auto is_in_recv = [](const Thread& thread) { return thread.call == "recv"; };
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (std::ranges::count_if(threads_of(server.pid()), is_in_recv) < wanted) {
         if (deadline.passed()) server.fail(Outcome::timeout_none, "threads were to wait in recv()");
         std::this_thread::sleep_for(1ms); // between two looks
@@ -170,7 +170,7 @@ TEST_CASE("step 8: what one says the other hears, but one who never reads stops 
     lazy.read_exactly(1);
     lazy.stop_reading();
     // Sooner or later every buffer is full, the thread sleeps in send(), and it has the lock.
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (!deadline.passed()) {
         first.send("0\n");
         std::this_thread::sleep_for(300ms); // longer than an answer takes

@@ -65,7 +65,7 @@ TEST_CASE("it names the race of step 7: two threads in one service") {
     // The second caller's thread may still be noting that it has sent the greeting: named at once.
     // If not, it is named when it takes the next line.
     watched.first.send("say hello\n");
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (watched.server.alive() && !deadline.passed() &&
            watched.server.log().find("a thread is held") == std::string::npos)
         std::this_thread::sleep_for(std::chrono::milliseconds(1)); // between two looks at the log

@@ -85,6 +85,11 @@ int wait_for_news(int door, Clock::duration time = 1h) {
     const timespec longest{.tv_sec = time / 1s, .tv_nsec = time % 1s / 1ns};
     const sigset_t open = set_of({});
     const int count = ::ppoll(&news, 1, &longest, &open);
+    if (count > 0) { // Then no signal got in. Callers who keep coming would keep SIGTERM out.
+        sigset_t closed;
+        check(::sigprocmask(SIG_SETMASK, &open, &closed), "sigprocmask");
+        check(::sigprocmask(SIG_SETMASK, &closed, nullptr), "sigprocmask");
+    }
     return count == -1 && errno == EINTR ? 0 : count;
 }
 

@@ -29,7 +29,7 @@ pid_t who_serves(Caller& caller) {
 
 // Waits until something holds. A broken expectation throws, and so does one that takes too long.
 void expect_soon(Server& server, const std::string& what, const auto& holds) {
-    const Deadline deadline = patient(5s);
+    const Deadline deadline = scaled(5s);
     while (!holds()) {
         if (deadline.passed()) server.fail(Outcome::too_slow, "expected: " + what);
         std::this_thread::sleep_for(5ms); // between two looks

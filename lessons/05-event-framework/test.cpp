@@ -265,11 +265,11 @@ TEST_CASE("step 17: the silent and the dripping are dropped in time, the lively 
             lively.expect_line_like("Welcome *");
             silent.expect_line_like("Welcome *");
         }
-        // Twice a second, for longer than the timeout: the habit under test.
-        for (int i = 0; i < 5; ++i) {
+        // Ten times a second, for longer than the timeout: the habit under test.
+        for (int i = 0; i < 20; ++i) {
             lively.send("echo hey\n");
             lively.expect(service == "echo" ? "echo hey\n" : "hey\n");
-            std::this_thread::sleep_for(400ms);
+            std::this_thread::sleep_for(100ms);
         }
         silent.expect_gone();
         lively.send("0\n");
@@ -300,14 +300,15 @@ TEST_CASE("the server: who reads as fast as it writes does not keep the others w
         for (std::size_t heard = 0; heard < size && !over; heard += 1'000'000)
             greedy.read_exactly(1'000'000, 20s);
     });
-    Seconds longest(0);
+    const Deadline deadline = scaled(usual); // fifty answers in the time that one may take
+    bool in_time = true;
     for (int i = 0; i < 50; ++i) {
         expect_answer(polite);
-        longest = std::max(longest, polite.waited());
+        in_time = in_time && !deadline.passed();
     }
     over = true;
     reading.get();
-    CHECK(longest < 500ms * patience());
+    CHECK(in_time);
 }
 
 TEST_CASE("the server: an echo that nobody reads costs little, and comes back whole") {
@@ -321,7 +322,7 @@ TEST_CASE("the server: an echo that nobody reads costs little, and comes back wh
     while (const auto count = caller.send_some(piece.substr(sent % piece.size())))
         sent += count;
     expect_service_of_echo(server);
-    CHECK(server.memory().resident < before + 600'000 * static_cast<std::size_t>(patience()));
+    CHECK(server.memory().resident < before + (sanitized() ? 3'000'000 : 600'000));
     for (std::size_t heard = 0; heard < sent;) {
         const auto next = std::min(piece.size() - heard % piece.size(), sent - heard);
         caller.expect(piece.substr(heard % piece.size(), next));

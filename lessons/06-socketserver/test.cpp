@@ -37,7 +37,7 @@ Caller shouted_at(Server& server, const std::string& name, const CallerOptions& 
 
 // Waits until something holds. A broken expectation throws, and so does one that takes too long.
 void expect_soon(Server& server, const std::string& what, const auto& holds) {
-    const Deadline deadline = patient(5s);
+    const Deadline deadline = scaled(5s);
     while (!holds()) {
         if (deadline.passed()) server.fail(Outcome::too_slow, "expected: " + what);
         std::this_thread::sleep_for(5ms); // between two looks
@@ -81,7 +81,7 @@ public:
     // One datagram, or what has come; nothing if nothing comes.
     std::optional<std::string> hear() const {
         pollfd news{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-        if (::poll(&news, 1, static_cast<int>(5000 * patience())) != 1) return std::nullopt;
+        if (::poll(&news, 1, static_cast<int>(5000 * timeout_scale())) != 1) return std::nullopt;
         std::string text(70'000, '\0');
         const auto count = ::recv(fd_.get(), text.data(), text.size(), 0);
         if (count == -1) return std::nullopt;

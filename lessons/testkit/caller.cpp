@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -27,14 +28,13 @@ const sockaddr* general(const sockaddr_in& address) {
     return reinterpret_cast<const sockaddr*>(&address); // as bind and connect want it
 }
 
-// Waits for an event on a descriptor. False: the deadline came first.
-bool wait_for(int fd, short events, const Deadline& deadline) {
+// Whether an event comes on a descriptor within that time.
+bool comes(int fd, short events, int milliseconds) {
     pollfd ready{fd, events, 0};
-    while (true) {
-        const int count = ::poll(&ready, 1, deadline.milliseconds());
-        if (count > 0) return true;
-        if (count == 0 && deadline.passed()) return false;
+    int count = 0;
+    while ((count = ::poll(&ready, 1, milliseconds)) < 0) {
     }
+    return count > 0;
 }
 
 void must(int result, const char* call) {
@@ -85,13 +85,13 @@ void Caller::bind_to(const std::string& address) {
 
 void Caller::connect(const CallerOptions& options) {
     if (hold()) hold()(*server_, name_);
-    const Deadline deadline = patient(options.within);
+    Deadline deadline = scaled(options.within);
     const sockaddr_in theirs = address_of(server_->host(), server_->port());
     int error = 0;
     said();
     if (::connect(fd_.get(), general(theirs), sizeof theirs) < 0) error = errno;
     if (error == EINPROGRESS) {
-        if (!wait_for(fd_.get(), POLLOUT, deadline)) {
+        if (!wait_for(POLLOUT, deadline)) {
             tell("waited " + spelled(options.within) + " to be connected", "in vain");
             fail(Outcome::timeout_none,
                  name_ + " could not connect within " + spelled(options.within));
@@ -114,6 +114,19 @@ void Caller::connect(const CallerOptions& options) {
     tell("connects", options.from.empty() ? "" : "from " + options.from);
 }
 
+// False: the deadline came first. A server that is on its way through its accept queue will come to
+// us: the deadline is renewed as long as the queue gets shorter.
+bool Caller::wait_for(short events, Deadline& deadline) {
+    do {
+        const int whole = deadline.milliseconds();
+        if (comes(fd_.get(), events, whole / 2)) return true;
+        const unsigned long queue = deadline.is_scaled() ? server_->accept_queue() : 0;
+        if (comes(fd_.get(), events, whole - whole / 2)) return true;
+        if (queue > 0 && server_->accept_queue() < queue) deadline.renew();
+    } while (!deadline.passed());
+    return false;
+}
+
 // MSG_NOSIGNAL: a server that hangs up is an answer, and SIGPIPE would be the test's end.
 std::size_t Caller::send_now(std::string_view bytes) {
     const ssize_t count = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -128,12 +141,14 @@ std::size_t Caller::send_now(std::string_view bytes) {
 }
 
 void Caller::send(std::string_view bytes, Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     std::string_view unsent = bytes;
     said();
     while (!unsent.empty()) {
-        unsent.remove_prefix(send_now(unsent));
-        if (unsent.empty() || wait_for(fd_.get(), POLLOUT, deadline)) continue;
+        const std::size_t count = send_now(unsent);
+        unsent.remove_prefix(count);
+        if (count > 0) deadline.renew();
+        if (unsent.empty() || wait_for(POLLOUT, deadline)) continue;
         const std::string part =
             counted(bytes.size() - unsent.size(), "byte") + " of " + counted(bytes.size(), "byte");
         tell("sends " + in_quotes(bytes), "stuck after " + part);
@@ -153,7 +168,7 @@ std::size_t Caller::send_some(std::string_view bytes) {
 }
 
 // Takes in what the kernel has, or waits for it.
-Caller::Heard Caller::hear(const Deadline& deadline) {
+Caller::Heard Caller::hear(Deadline& deadline) {
     std::array<char, 65'536> buffer;
     while (true) {
         const ssize_t count = ::recv(fd_.get(), buffer.data(), buffer.size(), 0);
@@ -166,7 +181,7 @@ Caller::Heard Caller::hear(const Deadline& deadline) {
         if (errno == ECONNRESET || errno == EPIPE) return Heard::reset;
         if (errno != EAGAIN && errno != EINTR)
             throw std::system_error(errno, std::generic_category(), "recv");
-        if (!wait_for(fd_.get(), POLLIN, deadline)) return Heard::nothing;
+        if (!wait_for(POLLIN, deadline)) return Heard::nothing;
     }
 }
 
@@ -194,7 +209,7 @@ void Caller::fail_to_hear(Heard heard, const std::string& wanted, Seconds within
 }
 
 void Caller::expect(std::string_view bytes, Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     std::size_t right = 0; // so many are there and as they should be
     while (true) {
         const std::size_t there = std::min(heard_.size(), bytes.size());
@@ -205,6 +220,7 @@ void Caller::expect(std::string_view bytes, Seconds within) {
                  name_ + " expected " + in_quotes(bytes) + " and received " + in_quotes(heard_),
                  hex_rows(heard_, bytes));
         }
+        if (there > right) deadline.renew();
         right = there;
         if (right == bytes.size()) break;
         const Heard heard = hear(deadline);
@@ -215,7 +231,7 @@ void Caller::expect(std::string_view bytes, Seconds within) {
 }
 
 std::string Caller::expect_line(Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     std::size_t seen = 0;
     std::size_t end = 0;
     while ((end = heard_.find('\n', seen)) == std::string::npos) {
@@ -238,7 +254,8 @@ std::string Caller::expect_line_like(std::string_view pattern, Seconds within) {
 
 void Caller::expect_end(Seconds within) {
     Heard heard = Heard::bytes;
-    if (heard_.empty()) heard = hear(patient(within));
+    Deadline deadline = scaled(within);
+    if (heard_.empty()) heard = hear(deadline);
     switch (heard) {
     case Heard::end:
         tell("sees the end of the stream");
@@ -259,7 +276,7 @@ void Caller::expect_end(Seconds within) {
 }
 
 void Caller::expect_gone(Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     while (true) {
         heard_.clear();
         const Heard heard = hear(deadline);
@@ -275,7 +292,8 @@ void Caller::expect_gone(Seconds within) {
 }
 
 void Caller::expect_silence(Seconds time) {
-    const Heard heard = heard_.empty() ? hear(Deadline(time)) : Heard::bytes;
+    Deadline end(time);
+    const Heard heard = heard_.empty() ? hear(end) : Heard::bytes;
     if (heard == Heard::nothing) {
         tell("hears nothing for " + spelled(time));
         return;
@@ -291,10 +309,11 @@ void Caller::expect_silence(Seconds time) {
 }
 
 std::string Caller::read_exactly(std::size_t count, Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     while (heard_.size() < count) {
         const Heard heard = hear(deadline);
         if (heard != Heard::bytes) fail_to_hear(heard, counted(count, "byte"), within);
+        deadline.renew();
     }
     std::string bytes = take(count);
     tell("receives " + in_quotes(bytes), bytes_remark(bytes));
@@ -302,10 +321,10 @@ std::string Caller::read_exactly(std::size_t count, Seconds within) {
 }
 
 std::string Caller::read_to_end(std::size_t limit, Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
     Heard heard = Heard::bytes;
-    while (heard_.size() <= limit && (heard = hear(deadline)) == Heard::bytes) {
-    }
+    while (heard_.size() <= limit && (heard = hear(deadline)) == Heard::bytes)
+        deadline.renew();
     if (heard_.size() > limit) {
         tell("reads to the end", "more than " + counted(limit, "byte"));
         fail(Outcome::extra_bytes, name_ + " expected at most " + counted(limit, "byte") +
@@ -356,12 +375,19 @@ void Caller::close() {
     tell("closes");
 }
 
+int Caller::unread() const {
+    int count = 0;
+    must(::ioctl(fd_.get(), FIONREAD, &count), "ioctl FIONREAD");
+    return count;
+}
+
 bool Caller::has_news() {
-    return !heard_.empty() || wait_for(fd_.get(), POLLIN, Deadline(Seconds(0)));
+    return !heard_.empty() || comes(fd_.get(), POLLIN, 0);
 }
 
 bool Caller::hears_now(std::string_view beginning) {
-    while (heard_.size() < beginning.size() && hear(Deadline(Seconds(0))) == Heard::bytes) {
+    Deadline now(Seconds(0));
+    while (heard_.size() < beginning.size() && hear(now) == Heard::bytes) {
     }
     return heard_.starts_with(beginning);
 }

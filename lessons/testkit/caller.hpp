@@ -1,10 +1,11 @@
 // A caller: connects to a server, talks, and says what it expects to hear. Every wait has a
-// deadline; every broken expectation throws Unexpected with the story of the server and all callers.
+// deadline, which is renewed while bytes of a known number come or the server goes through its
+// accept queue. Every broken expectation throws Unexpected, with the story of all.
 #pragma once
 
 #include "owned_fd.hpp"
-#include "patience.hpp"
 #include "server.hpp"
+#include "timeout_scale.hpp"
 
 #include <atomic>
 #include <cstddef>
@@ -45,6 +46,7 @@ public:
     void stop_reading(); // tells it to the story; the kernel reads on until its buffer is full
     void close();
 
+    int unread() const;                         // how many bytes the kernel holds for us
     bool has_news();                            // bytes or an end, now
     bool hears_now(std::string_view beginning); // have these come, as the next? takes none of them
     // From the last thing said (or the connecting) to the last byte heard.
@@ -62,7 +64,8 @@ private:
     };
     void connect(const CallerOptions& options);
     void bind_to(const std::string& address);
-    Heard hear(const Deadline& deadline);
+    bool wait_for(short events, Deadline& deadline);
+    Heard hear(Deadline& deadline);
     std::string take(std::size_t count);
     std::size_t send_now(std::string_view bytes);
     void tell(const std::string& what, const std::string& remark = "");

@@ -1,8 +1,8 @@
 // Why does the server not answer? What /proc shows from outside, and the sentences it supports.
 #pragma once
 
-#include "patience.hpp"
 #include "proc.hpp"
+#include "timeout_scale.hpp"
 
 #include <map>
 #include <string>

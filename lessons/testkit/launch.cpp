@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -33,6 +34,13 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
         list.push_back(text.data());
     list.push_back(nullptr);
     return list;
+}
+
+// Whether one of these has the name of this setting, NAME=value.
+bool is_set(const std::vector<std::string>& environment, const std::string& setting) {
+    const std::string name = setting.substr(0, setting.find('=') + 1);
+    return std::any_of(environment.begin(), environment.end(),
+                       [&](const std::string& other) { return other.starts_with(name); });
 }
 
 // The test has threads, so between fork and exec the child may call only what is safe in a signal
@@ -115,7 +123,7 @@ Launched launch(const Launch& launch) {
     std::vector<std::string> words = launch.command;
     std::vector<std::string> settings = launch.environment;
     for (char** setting = environ; *setting != nullptr; ++setting)
-        settings.emplace_back(*setting);
+        if (!is_set(launch.environment, *setting)) settings.emplace_back(*setting);
     const std::vector<char*> command = pointers(words);
     const std::vector<char*> environment = pointers(settings);
     Pipe out = make_pipe();

@@ -16,10 +16,12 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: matrix --column NAME [--only P05,P06] [--sanitized] --server PROGRAM [ARGUMENT ...]\n"
+    "usage: matrix --column NAME [--only P05,P06] [--without P18] [--sanitized]\n"
+    "              --server PROGRAM [ARGUMENT ...]\n"
     "       matrix --list\n"
     "  --column NAME   whose promises to check: 01, \"01 twin\", 02 ...\n"
     "  --only LIST     these properties alone\n"
+    "  --without LIST  all but these\n"
     "  --sanitized     the server is built with a sanitizer: let it use more memory\n"
     "  --list          print what is designed, and run nothing\n"
     "  --server ...    the server to start, with its arguments; the last option\n";
@@ -32,6 +34,7 @@ constexpr const char* usage =
 struct Options {
     Ground ground;
     std::vector<std::string> only;
+    std::vector<std::string> without;
     bool list = false;
 };
 
@@ -62,6 +65,8 @@ Options options_from(std::vector<std::string> words) {
             options.ground.column = value();
         else if (word == "--only")
             options.only = split(value());
+        else if (word == "--without")
+            options.without = split(value());
         else if (word == "--server") {
             options.ground.command.assign(words.begin() + static_cast<std::ptrdiff_t>(i) + 1,
                                           words.end());
@@ -73,11 +78,16 @@ Options options_from(std::vector<std::string> words) {
     if (column_number(options.ground.column) == no_column)
         refuse("no column is named \"" + options.ground.column + '"');
     if (options.ground.command.empty()) refuse("which server? --server PROGRAM");
-    for (const std::string& name : options.only)
-        if (std::none_of(design.begin(), design.end(),
-                         [&](const Row& row) { return row.property == name; }))
-            refuse("no property is named \"" + name + '"');
+    for (const auto& list : {options.only, options.without})
+        for (const std::string& name : list)
+            if (std::none_of(design.begin(), design.end(),
+                             [&](const Row& row) { return row.property == name; }))
+                refuse("no property is named \"" + name + '"');
     return options;
+}
+
+bool names(const std::vector<std::string>& list, std::string_view property) {
+    return std::find(list.begin(), list.end(), property) != list.end();
 }
 
 std::string json(std::string_view text) {
@@ -142,9 +152,8 @@ int main(int argc, char** argv) try {
     bool as_designed = true;
     for (const Row& row : design) {
         const char letter = row.cells[column];
-        const bool wanted =
-            options.only.empty() ||
-            std::find(options.only.begin(), options.only.end(), row.property) != options.only.end();
+        const bool wanted = (options.only.empty() || names(options.only, row.property)) &&
+                            !names(options.without, row.property);
         if (letter == '-' || !wanted) continue;
         const auto begin = Clock::now();
         const Cell cell = run(row, letter, options.ground);

@@ -31,7 +31,7 @@ constexpr std::array<Row, 24> design = {{
     {"P08", "PPPPPPPPPPPPP", "callers gone before accept"},
     {"P09", "PPPPPPPPPPPPP", "writing to the gone"},
     {"P10", "PPPPPPPPPPPPP", "a storm of signals"},
-    {"P11", "PPPPPPPPPPPPP", "descriptors back to where they were after 1,000 callers"},
+    {"P11", "PPPPPPPPPPPPP", "descriptors back to where they were after many callers"},
     {"P12", "------PP----P", "no zombies after a burst of 200"},
     {"P13", "PPPPPPPPPPPPP", "an over-long line is refused, the server lives"},
     {"P14", "LLPPPPPPPPPPP", "a second caller is answered while the first is silent"},

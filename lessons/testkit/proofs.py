@@ -81,7 +81,8 @@ def main() -> int:
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="its arguments")
     options = parser.parse_args()
     command = [options.test, *options.arguments]
-    timeout = 60 * float(os.environ.get("NETSTEPS_PATIENCE") or 1)
+    # A proof fails by a deadline of its own, which the testkit scales with the machine.
+    timeout = 600 * float(os.environ.get("NETSTEPS_PATIENCE") or 1)
 
     try:
         proofs = proofs_of(command, timeout)

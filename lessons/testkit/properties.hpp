@@ -16,6 +16,7 @@ struct Ground {
     std::string column;
     bool sanitized = false; // the server is: its memory is the sanitizer's, too
 
+    bool forks() const { return column.starts_with("04") || column == "06 forking"; }
     bool serves_one_at_a_time() const { return column.starts_with("01"); }
 };
 

@@ -10,28 +10,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr Seconds at_once = 3s; // wide, for a loaded machine; what is held up here waits for longer
-
-void expect_at_once(Server& server, Seconds waited, const std::string& what) {
-    if (waited > at_once * patience())
-        server.fail(Outcome::too_slow, what + " took " + spelled(waited) + ", expected at most " +
-                                           spelled(at_once * patience()));
-}
-
-// B waits while A holds the server, and is served as soon as A leaves.
-std::string held_up(Server& server, Caller& a, const std::string& reason) {
+// B waits while A holds the server, and is served when A leaves: it is the order that counts. For
+// so long B hears nothing: many times what A's own answer took, so that a server which serves B as
+// well would have been quick enough.
+std::string held_up(Server& server, Caller& a, Seconds answer, const std::string& reason) {
     Caller b = server.call("B");
-    const auto came = Clock::now();
     b.send("0\n");
-    b.expect_silence(600ms);
-    const auto left = Clock::now();
+    b.expect_silence(std::max(Seconds(600ms), 20 * answer));
     a.reset();
     b.expect_line_like("Welcome to 10086, *");
     b.expect("0000\n");
-    const Seconds after = Clock::now() - left;
-    expect_at_once(server, after, "B's greeting after A left");
-    return "B waits " + duration(left - came) + reason + ", and is served " + duration(after) +
-           " after A left";
+    return "B waits" + reason + ", and is served when A has left";
 }
 
 } // namespace
@@ -42,32 +31,28 @@ std::string silent_first(const Ground& ground) {
     Caller b = greeted(server, "B");
     b.send("0\n");
     b.expect("0000\n");
-    const Seconds waited = b.waited();
-    expect_at_once(server, waited, "B's answer");
-    a.send("0\n");
+    a.send("0\n"); // A's first word
     a.expect("0000\n");
-    return "B is answered after " + duration(waited) + " while A is silent";
+    return "B is answered while A is silent";
 }
 
 std::string silent_first_limit(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A");
-    return held_up(server, a, " while A is silent");
+    return held_up(server, a, a.waited(), " while A is silent");
 }
 
 std::string one_sleeps(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A");
     Caller b = greeted(server, "B");
-    a.send("sleep " + std::to_string(static_cast<int>(4000 * patience())) + '\n');
-    Seconds longest(0);
+    a.send("sleep 60000\n");
     for (int i = 0; i < 20; ++i) { // the first of them may come before A's handler sleeps
         b.send("0\n");
         b.expect("0000\n");
-        longest = std::max(longest, b.waited());
     }
     if (a.has_news()) server.fail(Outcome::too_slow, "A's sleep was over before B had 20 answers");
-    return "20 answers to B, the slowest after " + duration(longest) + ", while A's handler sleeps";
+    return "B has 20 answers while A's handler sleeps";
 }
 
 std::string one_sleeps_limit(const Ground& ground) {
@@ -77,27 +62,28 @@ std::string one_sleeps_limit(const Ground& ground) {
         a.send("sleep 600\n");
         Caller b = server.call("B");
         b.send("0\n");
-        b.expect_silence(400ms);
         a.expect("ok\n");
+        if (b.has_news()) server.fail(Outcome::wrong_bytes, "B was served while A's handler slept");
         a.close();
         b.expect_line_like("Welcome to 10086, *");
         b.expect("0000\n");
-        return "B is served after " + duration(b.waited()) + ", when A's handler has slept";
+        return "B is served when A's handler has slept";
     }
     Caller b = greeted(server, "B");
     a.send("sleep 600\n");
-    Seconds longest(0);
-    while (!a.has_news()) { // one of B's questions comes while the handler sleeps
+    int meanwhile = 0; // answers to B that came before A's
+    while (!a.has_news()) {
         b.send("0\n");
         b.expect("0000\n");
-        longest = std::max(longest, b.waited());
+        if (!a.has_news()) ++meanwhile;
     }
     a.expect("ok\n");
-    if (longest < 400ms)
-        server.fail(Outcome::wrong_bytes, "B was answered while A's handler slept, each time "
-                                          "within " +
-                                              duration(longest));
-    return "B's answer takes " + duration(longest) + " while A's handler sleeps";
+    // A's request came first. One of B's may have been read in the same round, and before it.
+    if (meanwhile > 2)
+        server.fail(Outcome::wrong_bytes,
+                    "B had " + counted(static_cast<std::size_t>(meanwhile), "answer") +
+                        " while A's handler slept; expected to wait for its end");
+    return "B is answered when A's handler has slept";
 }
 
 std::string never_reader(const Ground& ground) {
@@ -106,23 +92,27 @@ std::string never_reader(const Ground& ground) {
     a.send("big 500000000\n"); // no buffer holds that, so a send() to A must wait or be put off
     a.stop_reading();
     Caller b = greeted(server, "B");
-    Seconds longest(0);
-    const Deadline long_enough(700ms); // for every buffer between the two to be full
-    while (!long_enough.passed()) {
+    // Until every buffer between the two is full, and long after that.
+    int unread = -1;
+    int since_full = 0;
+    const Deadline at_least(700ms);
+    while (since_full < 100 || !at_least.passed()) {
         b.send("0\n");
         b.expect("0000\n");
-        longest = std::max(longest, b.waited());
+        const int now = a.unread();
+        since_full = now == unread ? since_full + 1 : 0;
+        unread = now;
     }
-    expect_at_once(server, longest, "B's slowest answer");
-    return "B's slowest answer takes " + duration(longest) + " while A never reads";
+    return "B is answered all the time while A never reads";
 }
 
 std::string never_reader_limit(const Ground& ground) {
     Server server = start(ground);
     Caller a = greeted(server, "A", {.receive_buffer = 65'536});
+    const Seconds answer = a.waited();
     a.send("big 500000000\n");
     a.stop_reading();
-    return held_up(server, a, " while A never reads");
+    return held_up(server, a, answer, " while A never reads");
 }
 
 // A counter that is read, raised and written back without a lock loses numbers; one that fork copied

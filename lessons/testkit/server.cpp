@@ -46,6 +46,13 @@ std::string spelled_command(const std::vector<std::string>& words) {
     return text;
 }
 
+// A server in Python forks and starts more slowly than the machine does.
+void measure_if_python(const std::string& program) {
+    static std::once_flag once;
+    if (program.substr(program.rfind('/') + 1).starts_with("python"))
+        std::call_once(once, measure_python, program);
+}
+
 } // namespace
 
 Hold& hold() {
@@ -67,6 +74,7 @@ Server::Server(std::vector<std::string> command, const ServerOptions& options)
     : command_(std::move(command)), mark_(new_mark()), most_output_(options.most_output) {
     // A process whose parent has died comes to us, not to init: nobody escapes by forking twice.
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    measure_if_python(command_.front());
     try {
         start(options);
         wait_until_ready(options);
@@ -135,7 +143,7 @@ bool Server::look_for_listener() {
 void Server::wait_until_ready(const ServerOptions& options) {
     if (options.ready == Ready::at_once) return;
     const bool by_line = options.ready == Ready::says_so;
-    const Deadline deadline = patient(options.within);
+    const Deadline deadline = scaled(options.within);
     while (!(by_line ? look_for_line() : look_for_listener())) {
         if (ended()) fail_early();
         if (deadline.passed())
@@ -228,7 +236,7 @@ int Server::exit_status() {
 }
 
 int Server::wait_exit(Seconds within) {
-    if (wait_ended(patient(within))) return exit_status();
+    if (wait_ended(scaled(within))) return exit_status();
     if (told_to_stop_)
         fail(Outcome::ignores_sigterm,
              "the server was told to stop and still runs after " + spelled(within));
@@ -256,7 +264,7 @@ void Server::stop(Seconds within) {
 
 int Server::expect_crash(Seconds within) {
     report_is_asked_for_ = true; // a sanitizer reports the crash, too
-    if (!wait_ended(patient(within)))
+    if (!wait_ended(scaled(within)))
         fail(Outcome::check_timeout,
              "the server was to crash, and still runs after " + spelled(within));
     const int status = exit_status();
@@ -309,7 +317,7 @@ std::vector<Process> Server::strays() {
 void Server::clean_up() {
     if (pid_ <= 0) return;
     std::set<pid_t> dying;
-    const Deadline deadline = patient(std::chrono::seconds(5));
+    const Deadline deadline = scaled(std::chrono::seconds(5));
     while (!deadline.passed()) {
         std::vector<Process> left = strays();
         for (const Process& process : tree_of(pid_))

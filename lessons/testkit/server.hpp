@@ -4,9 +4,9 @@
 #include "outcome.hpp"
 #include "output.hpp"
 #include "owned_fd.hpp"
-#include "patience.hpp"
 #include "proc.hpp"
 #include "story.hpp"
+#include "timeout_scale.hpp"
 
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -93,8 +93,9 @@ public:
     int threads() { return counts().threads; }
     int children() { return counts().children; }
     int zombies() { return counts().zombies; }
-    Memory memory() const;    // in bytes, over the tree
-    Seconds cpu_time() const; // over the tree
+    Memory memory() const;              // in bytes, over the tree
+    Seconds cpu_time() const;           // over the tree
+    unsigned long accept_queue() const; // how many connections wait there for accept
     Seconds
     eager_time() const; // the same and the waiting for a processor: all of it, in a busy loop
 

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 #include <iterator>
+#include <limits>
 #include <thread>
 
 Counts Server::counts() {
@@ -32,6 +33,12 @@ Memory Server::memory() const {
         sum.shared_out += memory.shared_out;
     }
     return sum;
+}
+
+unsigned long Server::accept_queue() const {
+    for (const TcpRow& row : tcp_rows())
+        if (row.state == tcp_listen && row.local_port == port_) return row.unread;
+    return 0;
 }
 
 Seconds Server::cpu_time() const {
@@ -81,10 +88,17 @@ std::string table(const std::array<Count, 4>& counts) {
 
 } // namespace
 
+// As long as something goes away, it is on its way: after many callers, a child at a time.
 void Server::settle(const Counts& before, Seconds within) {
-    const Deadline deadline = patient(within);
+    Deadline deadline = scaled(within);
+    int fewest = std::numeric_limits<int>::max();
     while (alive()) {
         const auto all = compared(before, counts());
+        int sum = 0;
+        for (const Count& count : all)
+            sum += count.now;
+        if (sum < fewest) deadline.renew();
+        fewest = std::min(fewest, sum);
         const auto* const worst = std::find_if(
             all.begin(), all.end(), [](const Count& count) { return count.now > count.before; });
         if (worst == all.end()) {

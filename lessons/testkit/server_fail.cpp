@@ -85,7 +85,7 @@ void Server::fail(Outcome outcome, const std::string& sentence, const std::strin
     if (hold()) hold()(*this, "");
     // The kernel closes a dying process's sockets before it can be waited for: give it a moment.
     if (outcome == Outcome::eof_early || outcome == Outcome::reset || outcome == Outcome::refused)
-        wait_ended(patient(std::chrono::milliseconds(300)));
+        wait_ended(scaled(std::chrono::milliseconds(300)));
     const std::optional<int> end = ended();
     if (end) output_->stop();
     if (const auto report = output_->report(); report && !report_is_asked_for_) {

@@ -1,7 +1,7 @@
 // What happened, step by step: shared by one server and its callers, and told when a test fails.
 #pragma once
 
-#include "patience.hpp"
+#include "timeout_scale.hpp"
 
 #include <cstddef>
 #include <deque>

@@ -74,7 +74,7 @@ void settle(Server& server, Seconds within) {
 }
 
 // For what fails by waiting. The faulty server is never slow, whatever the testkit is built with.
-const Seconds short_wait = Seconds(0.5) / patience();
+const Seconds short_wait = Seconds(0.5) / timeout_scale();
 
 struct Fault {
     std::string name;
@@ -172,7 +172,7 @@ TEST_CASE("each fault is named, in time, and leaves no process") {
         CHECK(verdict.code == fault.code);
         for (const std::string& words : fault.words)
             CHECK_MESSAGE(verdict.told.find(words) != std::string::npos, words);
-        CHECK(Seconds(Clock::now() - begin) < Seconds(6) * patience());
+        CHECK(Seconds(Clock::now() - begin) < Seconds(6) * timeout_scale());
         CHECK(our_children() == 0);
     }
 }

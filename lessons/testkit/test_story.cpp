@@ -95,7 +95,7 @@ TEST_CASE("the story of a wrong answer") {
 }
 
 TEST_CASE("the story of a caller who waits for another one") {
-    const Seconds one_second = Seconds(0.5) / patience();
+    const Seconds one_second = Seconds(0.5) / timeout_scale();
     const std::string story = told("one at a time", [&](Server& server) {
         const Caller a = server.call("A");
         Caller b = server.call("B");

@@ -25,7 +25,7 @@ void expect_heard(Caller& caller) {
 void freeze(Server& server) {
     wait_until_asleep(server);
     server.signal(SIGSTOP);
-    for (const Deadline deadline = patient(usual); !deadline.passed();) {
+    for (const Deadline deadline = scaled(usual); !deadline.passed();) {
         if (threads_of(server.pid()).at(0).state == 'T') return;
         std::this_thread::sleep_for(std::chrono::milliseconds(1)); // between two looks
     }

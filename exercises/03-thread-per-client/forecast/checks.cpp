@@ -36,7 +36,7 @@ bool hears_something(const Caller& caller, std::chrono::milliseconds within) {
 }
 
 void expect_log(Server& server, const std::string& words) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (server.log().find(words) == std::string::npos) {
         if (deadline.passed()) server.fail(Outcome::timeout_none, "the log was to say " + words);
         std::this_thread::sleep_for(1ms); // between two looks

@@ -15,7 +15,7 @@ namespace {
 
 // Looks again and again until something holds. It must: this is about our own programs.
 void expect_soon(const std::string& what, const auto& holds) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (!holds()) {
         if (deadline.passed()) throw std::runtime_error("expected: " + what);
         std::this_thread::sleep_for(std::chrono::milliseconds(2)); // between two looks

@@ -37,7 +37,7 @@ void end(Caller& caller, const std::string& how) {
 
 // Looks again and again until something holds, or until it is too late.
 bool holds_soon(const auto& holds) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (!holds() && !deadline.passed())
         std::this_thread::sleep_for(std::chrono::milliseconds(2)); // between two looks
     return holds();

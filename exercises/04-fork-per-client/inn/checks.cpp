@@ -35,7 +35,7 @@ void expect_empty(Server& server) {
 
 // Looks again and again until something holds, or until it is too late.
 void wait_until(const auto& holds) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (!holds() && !deadline.passed())
         std::this_thread::sleep_for(std::chrono::milliseconds(2)); // between two looks
 }

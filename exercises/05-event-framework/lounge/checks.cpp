@@ -21,7 +21,7 @@ Caller guest(Server& server, const std::string& name, int number) {
 void stop_the_clock(Server& server) {
     wait_until_asleep(server);
     server.signal(SIGSTOP);
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (tree_of(server.pid()).front().state != 'T' && !deadline.passed())
         std::this_thread::sleep_for(std::chrono::milliseconds(2)); // between two looks
 }

@@ -35,7 +35,7 @@ Caller slow_reader(Server& server) {
 // Until SIGCONT, however long that takes to be so.
 void stand_still(Server& server) {
     server.signal(SIGSTOP);
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (tree_of(server.pid()).front().state != 'T' && !deadline.passed())
         std::this_thread::sleep_for(std::chrono::milliseconds(2)); // between two looks
 }

@@ -27,7 +27,7 @@ void expect_echo(Caller& caller) {
 
 // Calls and leaves, again and again, until they are let in.
 void knock(Server& server) {
-    const Deadline deadline = patient(3s);
+    const Deadline deadline = scaled(3s);
     while (true) {
         Caller caller = server.call("K");
         pollfd news{caller.fd(), POLLIN, 0};

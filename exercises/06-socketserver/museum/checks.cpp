@@ -26,7 +26,7 @@ void expect_to_see(Caller& visitor, const std::string& name, const std::string& 
 
 // A place is free soon after somebody has left: the server may notice it a little later.
 Caller let_in(Server& server, const std::string& name) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (true) {
         Caller visitor = server.call(name);
         pollfd news{visitor.fd(), POLLIN, 0};

@@ -25,7 +25,7 @@ Caller served(Server& server, const std::string& name) {
 }
 
 void expect_in_log(Server& server, const std::string& line) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (server.log().find(line) == std::string::npos) {
         if (deadline.passed())
             server.fail(Outcome::wrong_bytes, "handle_error() was not told what was thrown");

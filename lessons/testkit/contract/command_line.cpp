@@ -3,8 +3,6 @@
 
 #include <list>
 
-using namespace std::chrono_literals;
-
 namespace {
 
 // Wrong options, each: status 2, a usage text on standard error, and nobody listens.
@@ -16,7 +14,7 @@ void expect_usage(const std::vector<Words>& wrong) {
     for (Server& server : servers) {
         INFO("options: ", options->front(), " ", options->back());
         ++options;
-        CHECK(server.wait_exit(3s) == 2);
+        CHECK(server.wait_exit() == 2);
         CHECK(server.log().find("usage: ") != std::string::npos);
         CHECK(server.out().empty());
     }
@@ -78,7 +76,7 @@ TEST_CASE("L4: what is right is taken") {
 
 TEST_CASE("L5: --help is answered on standard output") {
     Server server(command_with({"--help"}), {.ready = Ready::at_once});
-    CHECK(server.wait_exit(3s) == 0);
+    CHECK(server.wait_exit() == 0);
     CHECK(server.log().empty());
     for (const char* const option :
          {"usage: ", "--port", "--host", "--service", "--idle-timeout", "--max-clients", "--help"})
@@ -89,5 +87,5 @@ TEST_CASE("L6: help that cannot be written is a failure") {
     Words command = command_with({"--help"});
     command.insert(command.begin(), {"sh", "-c", "exec \"$@\" >/dev/full", "sh"});
     Server server(command, {.ready = Ready::at_once});
-    CHECK(server.wait_exit(3s) != 0);
+    CHECK(server.wait_exit() != 0);
 }

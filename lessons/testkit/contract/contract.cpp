@@ -62,7 +62,7 @@ Counts at_rest(Server& server, Service service) {
         return a.descriptors == b.descriptors && a.threads == b.threads && a.children == b.children;
     };
     // The caller may still be leaving. It is at rest when two looks in a row show the same.
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     Counts before;
     Counts now = server.counts();
     do {
@@ -74,7 +74,7 @@ Counts at_rest(Server& server, Service service) {
 }
 
 std::string heard_until_gone(Caller& caller, Seconds within) {
-    const Deadline deadline = patient(within);
+    const Deadline deadline = scaled(within);
     std::string heard;
     std::vector<char> bytes(64 * kibibyte);
     while (!deadline.passed()) {
@@ -161,6 +161,13 @@ std::size_t peak_memory(Server& server) {
     for (const Process& process : tree_of(server.pid()))
         sum += std::max(peak_memory_of(process.pid), own) - own;
     return sum;
+}
+
+void let_it_rest(Server& server) {
+    const Deadline deadline = scaled(std::chrono::seconds(1));
+    while (share_of_processor(server, std::chrono::milliseconds(200)) > 0.01 &&
+           !deadline.passed()) {
+    }
 }
 
 double share_of_processor(Server& server, Seconds time) {

@@ -60,6 +60,10 @@ bool answers(const std::string& host, int port);
 // it had beyond its parent.
 std::size_t peak_memory(Server& server);
 
+// Until it takes hardly any of a processor: whatever its callers left it to do is done. A server that
+// never rests is not waited for beyond a deadline; whoever measures then will see it.
+void let_it_rest(Server& server);
+
 // The share of a processor that the server takes while `time` passes.
 double share_of_processor(Server& server, Seconds time);
 

@@ -11,7 +11,7 @@ namespace {
 // Waits until some thread of the server itself is in this call. What the system does not show
 // cannot be wrong.
 void expect_call(Server& server, const std::string& wanted) {
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     std::string seen;
     while (!deadline.passed()) {
         for (const Thread& thread : threads_of(server.pid())) {

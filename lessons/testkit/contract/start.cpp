@@ -52,7 +52,7 @@ bool is_in_readiness_call(pid_t pid) {
 void expect_no_start(const std::vector<std::string>& command, const std::string& address,
                      const std::string& reason) {
     Server server(command, {.ready = Ready::at_once});
-    CHECK(server.wait_exit(3s) == 1);
+    CHECK(server.wait_exit() == 1);
     const std::string log = server.log();
     INFO("standard error: ", log);
     CHECK(lines_in(log) == 1);
@@ -146,7 +146,7 @@ TEST_CASE("S5: two hundred callers wait their turn, and all are served") {
     std::vector<Caller> callers;
     server.signal_all(SIGSTOP); // the kernel alone takes the calls now, up to the backlog
     for (int i = 0; i < 200; ++i)
-        callers.push_back(server.call(std::to_string(i), {.within = 800ms}));
+        callers.push_back(server.call(std::to_string(i)));
     server.signal_all(SIGCONT);
     for (Caller& caller : callers) {
         caller.send("0\nexit\n");
@@ -173,7 +173,7 @@ TEST_CASE("S6: what it opens is closed in a program that it would start") {
 TEST_CASE("S6: who asks select, poll or epoll about its listener never waits in accept") {
     Server server = start(Service::hotline);
     served(server, Service::hotline, "A").close();
-    const Deadline deadline = patient(usual);
+    const Deadline deadline = scaled(usual);
     while (threads_of(server.pid()).front().state != 'S' && !deadline.passed()) {
     }
     const bool must = is_in_readiness_call(server.pid());

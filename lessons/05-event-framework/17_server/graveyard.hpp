@@ -8,10 +8,6 @@
 
 class Graveyard {
 public:
-    Graveyard() = default;
-    Graveyard(const Graveyard&) = delete;
-    Graveyard& operator=(const Graveyard&) = delete;
-
     // Whoever was never buried goes with us, one after another: if each took the next one along, a
     // long row of them would overflow the stack.
     ~Graveyard() {

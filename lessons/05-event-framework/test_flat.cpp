@@ -139,10 +139,10 @@ TEST_CASE("two that would wait for each other: the second is refused, and both a
     {
         const Deferred<int> a([alive](const auto&) {});
         const Deferred<int> b([alive](const auto&) {});
-        a.add_callback([b](int) { return b; }).add_errback([&](const Failure& failure) {
+        a.add_callback([b](int) { return Deferred(b); }).add_errback([&](const Failure& failure) {
             what = failure.what();
         });
-        b.add_callback([a](int) { return a; });
+        b.add_callback([a](int) { return Deferred(a); });
         a.callback(0);
         CHECK(!a.outcome());
         b.callback(0);

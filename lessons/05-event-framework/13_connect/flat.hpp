@@ -12,15 +12,15 @@ template <typename Chain>
 class Running {
 public:
     static bool leave_to_outer_call(const std::shared_ptr<Chain>& chain) {
-        if (innermost_ == nullptr || innermost_->depth_ < deepest) return false;
-        innermost_->push(chain);
+        if (innermost == nullptr || innermost->depth_ < deepest) return false;
+        innermost->push(chain);
         return true;
     }
 
     explicit Running(std::shared_ptr<Chain> first) { push(std::move(first)); }
     Running(const Running&) = delete;
     Running& operator=(const Running&) = delete;
-    ~Running() { innermost_ = outer_; }
+    ~Running() { innermost = outer_; }
 
     void push(std::shared_ptr<Chain> chain) { chains_.push_back(std::move(chain)); }
     void pop() { chains_.pop_back(); }
@@ -28,9 +28,9 @@ public:
 
 private:
     static constexpr int deepest = 100;
-    static inline thread_local Running* innermost_ = nullptr;
+    static inline thread_local Running* innermost = nullptr;
 
-    Running* const outer_ = std::exchange(innermost_, this);
+    Running* const outer_ = std::exchange(innermost, this);
     const int depth_ = outer_ == nullptr ? 1 : outer_->depth_ + 1;
     std::vector<std::shared_ptr<Chain>> chains_;
 };

@@ -89,6 +89,21 @@ TEST_CASE("a row of two kinds of results is fired and dropped") {
     }
 }
 
+TEST_CASE("a row of two kinds of results is cancelled, from its end to its beginning") {
+    int ended = 0;
+    bool cancelled = false;
+    const Deferred<int> first([&](const auto&) { ++ended; });
+    auto last = first;
+    for (int i = 0; i < many / 2; ++i) {
+        const auto text = then(last, [](int) { return succeeded(std::string()); });
+        last = then(text, [](const std::string&) { return succeeded(0); });
+    }
+    last.add_errback([&](const Failure& why) { cancelled = why.is<Cancelled>(); });
+    last.cancel();
+    CHECK(ended == 1);
+    CHECK(cancelled);
+}
+
 TEST_CASE("a loop, round after round: its steps come later, or are there at once") {
     for (const bool at_once : {false, true}) {
         CAPTURE(at_once);

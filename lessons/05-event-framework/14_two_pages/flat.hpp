@@ -1,9 +1,12 @@
 // How a row of chains, as long as the data says, needs no more stack than a short one.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
+
+constexpr int deepest = 100; // So many calls may stand inside of one another.
 
 // The chains that one call of run() has still to run. A link may fire another chain, whose links run
 // at once, in a call of run() inside of this one, and fire the next. A hundred calls inside of one
@@ -27,7 +30,6 @@ public:
     std::shared_ptr<Chain> last() const { return chains_.empty() ? nullptr : chains_.back(); }
 
 private:
-    static constexpr int deepest = 100;
     static inline thread_local Running* innermost = nullptr;
 
     Running* const outer_ = std::exchange(innermost, this);
@@ -51,4 +53,20 @@ void destroy_in_turn(Chain* chain) {
     while (const auto next = std::move(first))
         first = std::move(next->next_destroyed_);
     list = nullptr;
+}
+
+// Cancels for a canceller: the one that it cancels may have a canceller that cancels the next, and so
+// on. Beyond the deepest, one is cancelled when the outermost call has returned.
+inline void cancel_in_turn(std::function<void()> cancel) {
+    static thread_local int depth = 0;
+    static thread_local std::vector<std::function<void()>> waiting;
+    waiting.push_back(std::move(cancel));
+    if (depth == deepest) return;
+    ++depth;
+    const std::shared_ptr<void> leave(nullptr, [](void*) { --depth; }); // Also where one throws.
+    do {
+        const auto next = std::move(waiting.back());
+        waiting.pop_back();
+        next();
+    } while (depth == 1 && !waiting.empty());
 }

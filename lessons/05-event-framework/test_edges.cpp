@@ -126,7 +126,7 @@ TEST_CASE("a port that closes in the iteration in which its pause is over") {
                 door.stop_listening();
                 loop.late = 2s;
             });
-            loop.call_later(5s, [&] { loop.stop(); });
+            loop.call_later(2100ms, [&] { loop.stop(); });
         });
         CHECK_NOTHROW(loop.run());
     }

@@ -8,8 +8,8 @@
 //          And on from there it is a result again. Without words, it reads them line by line.
 // Was      In step 10 whoever wants an answer has to be a Protocol, and to remember what it is for.
 // Broken   Nothing here is done later by itself. A Deferred waits for somebody who fires it.
-// New      cancelled.hpp, chain.hpp, deferred.hpp, drawing.hpp, failure.hpp, gather.hpp,
-//          player.hpp, then.hpp, timeout.hpp
+// New      cancelled.hpp, chain.hpp, deferred.hpp, drawing.hpp, failure.hpp, flat.hpp,
+//          gather.hpp, player.hpp, then.hpp, timeout.hpp
 
 #include "drawing.hpp"
 #include "player.hpp"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "deferred.hpp"
+#include "flat.hpp"
 
 #include <functional>
 #include <memory>
@@ -14,14 +15,16 @@
 template <typename Result, typename Next>
 std::invoke_result_t<Next&, Result> then(const Deferred<Result>& first, Next next) {
     using Second = std::invoke_result_t<Next&, Result>;
-    Second second([cancel = first.cancel_button()](const auto&) { cancel(); });
+    Second second([cancel = first.cancel_button()](const auto&) { cancel_in_turn(cancel); });
     const auto came = std::make_shared<Result>();
     second.add_callback([came, next](const auto&) mutable { return next(std::move(*came)); });
     first.add_callbacks(
         [came, second](Result result) {
             *came = std::move(result);
-            second.callback({});
+            if (!second.fired()) second.callback({});
         },
-        [second](const Failure& failure) { second.errback(failure); });
+        [second](const Failure& failure) {
+            if (!second.fired()) second.errback(failure);
+        });
     return second;
 }

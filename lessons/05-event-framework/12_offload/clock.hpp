@@ -12,6 +12,13 @@
 using Moment = std::chrono::steady_clock::time_point; // Not the time of day: that may jump.
 using Delay = std::chrono::steady_clock::duration;
 
+// So long after this moment: at once if the delay is less than nothing. A delay that goes beyond all
+// moments means for ever; a sum that is too large would be a moment long ago.
+inline Moment later(Moment moment, Delay delay) {
+    if (delay > Moment::max() - moment) return Moment::max();
+    return moment + std::max(delay, Delay::zero());
+}
+
 class Clock;
 
 // A call that is to be made later. Copy it as you like; it does not keep the call alive, and must not
@@ -44,7 +51,7 @@ public:
     // Makes the call when the time has passed, from the loop. Of two calls for the same moment the
     // one that was asked for first comes first. It must not throw: nobody is there to catch it.
     virtual Timer call_later(Delay delay, std::function<void()> what) {
-        const Moment moment = now() + std::max(delay, Delay::zero());
+        const Moment moment = later(now(), delay);
         calls_.emplace(std::pair(moment, ++number_), std::move(what));
         return {*this, moment, number_};
     }

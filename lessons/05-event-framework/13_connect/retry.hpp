@@ -6,7 +6,9 @@
 #include "deferred.hpp"
 #include "failure.hpp"
 
+#include <algorithm>
 #include <functional>
+#include <memory>
 
 // Fires after the delay, with nothing.
 template <typename Result>
@@ -28,7 +30,7 @@ Deferred<Result> retry(Clock& clock, std::function<Deferred<Result>()> attempt, 
     const auto again = [=, &clock](const Failure& failure) -> typename Deferred<Result>::Answer {
         if (failure.is<Cancelled>()) return failure;
         return rest<Result>(clock, delay).add_callback([=, &clock](const Result&) {
-            return retry(clock, attempt, times - 1, 2 * delay);
+            return retry(clock, attempt, times - 1, 2 * std::min(delay, Delay::max() / 2));
         });
     };
     return times > 1 ? attempt().add_errback(again) : attempt();

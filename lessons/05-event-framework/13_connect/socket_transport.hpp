@@ -125,10 +125,8 @@ private:
         reactor_.unwatch(*this);
     }
 
-    void buried() override try {
-        protocol_->connection_lost(reason_);
-    } catch (const std::exception& error) {
-        log_line("connection_lost() failed: ", error.what());
+    void buried() override try { protocol_->connection_lost(reason_); } catch (...) {
+        log_line("connection_lost() failed: ", text_of(std::current_exception()));
     }
 
     Reactor& reactor_;

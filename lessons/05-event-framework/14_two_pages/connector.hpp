@@ -66,7 +66,7 @@ inline Deferred<Fd> connect_to(Reactor& reactor, const sockaddr_in& address) try
     auto connected = connector->connected();
     reactor.watch(std::move(connector), {.writing = true});
     return connected;
-} catch (const std::exception&) {
+} catch (...) {
     Deferred<Fd> failed;
     failed.errback(Failure(std::current_exception()));
     return failed;

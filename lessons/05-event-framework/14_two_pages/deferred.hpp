@@ -18,8 +18,9 @@
 // link; what it throws goes there as a Failure.
 //
 // There is no thread here, and nobody waits. Links run inside of the call that fires; and a link
-// that comes after that runs at once. A Deferred is a handle: its copies mean the same chain. Use
-// them all from one thread.
+// that comes after that runs at once. (Only where a hundred such calls stand inside of one another,
+// it runs when the innermost link has returned: see flat.hpp.) A Deferred is a handle: its copies
+// mean the same chain. Use them all from one thread.
 template <typename Result>
 class Deferred {
 public:
@@ -34,7 +35,7 @@ public:
     using Canceller = std::function<void(const Deferred&)>;
 
     explicit Deferred(Canceller canceller = nullptr)
-        : chain_(std::make_shared<Chain<Result>>(std::move(canceller))) {}
+        : chain_(Chain<Result>::make(std::move(canceller))) {}
 
     Deferred add_callbacks(auto callback, auto errback) const {
         chain_->add([callback, errback](Outcome outcome) mutable -> Answer {

@@ -95,6 +95,6 @@ inline Deferred<Page> get_page(Reactor& loop, ThreadPool& pool, const std::strin
         });
     };
     return add_timeout(then(address_of_host(loop, pool, url), ask), loop, limits.time);
-} catch (const std::exception&) {
+} catch (...) {
     return failed<Page>(Failure(std::current_exception()));
 }

@@ -7,6 +7,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 // The framing of lesson 01, step 5, once and for all: derive from it, and say what a line means. For
 // a while the bytes may come raw, without an eye for lines: after set_raw_mode().
@@ -44,9 +45,13 @@ protected:
     }
 
 private:
+    // Who pauses and resumes while a line is delivered comes back here: the loop below is still on
+    // its way, and goes on. A loop inside of it would be a deeper stack for each line.
     void deliver() {
+        if (std::exchange(delivering_, true)) return;
         while (!paused_ && !transport().closing() && (raw_ ? deliver_raw() : deliver_line())) {
         }
+        delivering_ = false;
     }
 
     // All that is there. A copy, since whoever gets it may give the rest back.
@@ -73,4 +78,5 @@ private:
     ByteQueue input_;
     bool raw_ = false;
     bool paused_ = false;
+    bool delivering_ = false;
 };

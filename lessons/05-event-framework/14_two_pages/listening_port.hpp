@@ -52,8 +52,12 @@ public:
         update();
     }
 
-    // Closes it. It is destroyed.
-    void stop_listening() { reactor_.unwatch(*this); }
+    // Closes it. It is destroyed at the end of the iteration. Until then its timer may become due, and
+    // what would it open?
+    void stop_listening() {
+        opening_.cancel();
+        if (!closed()) reactor_.unwatch(*this);
+    }
 
     // Many callers may have come at once. But those who are in want to be served, too.
     void readable() override {
@@ -62,8 +66,11 @@ public:
     }
 
 private:
-    bool open() const { return !paused_ && !short_of_room_; }
-    void update() { reactor_.want(*this, {.reading = open()}); }
+    bool closed() const { return number() == -1; }
+    bool open() const { return !closed() && !paused_ && !short_of_room_; }
+    void update() {
+        if (!closed()) reactor_.want(*this, {.reading = open()});
+    }
 
     // The caller stays in the queue, and we would be told so again and again.
     void wait_a_second(int error) {
@@ -102,8 +109,8 @@ private:
         SocketTransport& transport = *owned;
         reactor_.watch(std::move(owned), {.reading = true});
         transport.begin();
-    } catch (const std::exception& error) {
-        log_line("lost a caller: ", error.what());
+    } catch (...) {
+        log_line("lost a caller: ", text_of(std::current_exception()));
     }
 
     Reactor& reactor_;

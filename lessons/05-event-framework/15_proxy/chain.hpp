@@ -3,6 +3,7 @@
 
 #include "cancelled.hpp"
 #include "failure.hpp"
+#include "flat.hpp"
 #include "log.hpp"
 
 #include <deque>
@@ -12,7 +13,6 @@
 #include <stdexcept>
 #include <utility>
 #include <variant>
-#include <vector>
 
 template <typename Result>
 class Deferred;
@@ -24,6 +24,11 @@ public:
     using Answer = std::variant<Outcome, Deferred<Result>>;
     using Link = std::function<Answer(Outcome)>;
     using Canceller = std::function<void(const Deferred<Result>&)>;
+
+    // A chain for any number of handles. The last of them destroys it.
+    static std::shared_ptr<Chain> make(Canceller canceller) {
+        return {std::make_unique<Chain>(std::move(canceller)).release(), destroy_in_turn<Chain>};
+    }
 
     explicit Chain(Canceller canceller) : canceller_(std::move(canceller)) {}
     Chain(const Chain&) = delete;
@@ -52,27 +57,36 @@ public:
         run();
     }
 
+    // We may wait for a chain that waits for another one. The last of them is the work that is under
+    // way. A loop finds it, since such a row may be as long as the data says.
     void cancel() {
-        if (const auto other = waits_for_.lock()) return other->cancel();
+        auto chain = this->shared_from_this();
+        while (const auto other = chain->waits_for_.lock())
+            chain = other;
+        chain->end_work();
+    }
+
+private:
+    // Runs what can run now: this chain, and those that wait for its outcome. They stand in a list:
+    // if each ran inside of the one before, a long row of them would overflow the stack.
+    void run() {
+        auto self = this->shared_from_this();
+        if (Running<Chain>::leave_to_outer_call(self)) return;
+        Running<Chain> running(std::move(self));
+        while (const auto chain = running.last()) {
+            if (!chain->outcome_ || chain->links_.empty())
+                running.pop();
+            else if (auto waiting = chain->run_link())
+                running.push(std::move(waiting));
+        }
+    }
+
+    void end_work() {
         if (fired_) return;
         const auto canceller = std::exchange(canceller_, nullptr);
         forgets_one_ = !canceller;
         if (canceller) canceller(Deferred<Result>(this->shared_from_this()));
         if (!fired_) fire(Failure(Cancelled()));
-    }
-
-private:
-    // Runs what can run now: this chain, and those that wait for its outcome. They stand in a list.
-    // If each ran inside of the one before, a long row of them would overflow the stack.
-    void run() {
-        std::vector<std::shared_ptr<Chain>> ready{this->shared_from_this()};
-        while (!ready.empty()) {
-            const auto chain = ready.back();
-            if (!chain->outcome_ || chain->links_.empty())
-                ready.pop_back();
-            else if (auto waiting = chain->run_link())
-                ready.push_back(std::move(waiting));
-        }
     }
 
     // Runs the first link. If the outcome goes to another chain instead, gives that one back. While
@@ -98,15 +112,25 @@ private:
             return;
         }
         const auto other = std::get<Deferred<Result>>(answer).chain_;
-        if (other.get() == this)
+        if (waits_for_us(other))
             // NOLINTNEXTLINE(bugprone-throw-keyword-missing): it is kept, for whoever asks.
             outcome_ = Failure(std::logic_error("a Deferred cannot wait for itself"));
-        else if (other->outcome_)
+        else if (other->outcome_ && other->links_.empty())
             outcome_ = std::exchange(other->outcome_, Result{});
         else {
             other->links_.push_back(this->shared_from_this());
+            other->awaited_ = true;
             waits_for_ = other;
         }
+    }
+
+    // Is the other one this chain, or does it wait for this chain, through however many others? Then
+    // none of them would ever fire, and each would own the next. A chain for which no other one has
+    // waited need not look.
+    bool waits_for_us(std::shared_ptr<Chain> other) const {
+        while (awaited_ && other && other.get() != this)
+            other = other->waits_for_.lock();
+        return other.get() == this;
     }
 
     std::deque<std::variant<Link, std::shared_ptr<Chain>>> links_; // or a chain that waits for us
@@ -118,4 +142,8 @@ private:
     Canceller canceller_;
     bool fired_ = false;
     bool forgets_one_ = false; // The next result comes too late.
+    bool awaited_ = false;     // Another chain has waited for us.
+
+    friend void destroy_in_turn<Chain>(Chain*);
+    std::unique_ptr<Chain> next_destroyed_;
 };

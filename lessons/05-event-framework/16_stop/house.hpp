@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <stdexcept>
 #include <vector>
 
 // Somebody who is in. The house can call all of them.
@@ -30,7 +31,7 @@ public:
     // At most so many at once, and so long may they do nothing. 0: no limit.
     House(Clock& clock, int most, std::chrono::duration<double> idle_timeout)
         : clock_(clock), most_(static_cast<std::size_t>(most)),
-          idle_timeout_(std::chrono::ceil<Delay>(idle_timeout)) {}
+          idle_timeout_(delay_from(idle_timeout)) {}
 
     void open(ListeningPort& door) { door_ = &door; }
     void close() { door_ = nullptr; }
@@ -59,6 +60,14 @@ public:
     Delay idle_timeout() const { return idle_timeout_; }
 
 private:
+    // More than a Delay can hold is for ever. Asked this way round, NaN is refused, too: it is neither
+    // smaller nor larger.
+    static Delay delay_from(std::chrono::duration<double> time) {
+        if (!(time >= Delay::zero()))
+            throw std::invalid_argument("an idle timeout is a number of seconds, 0 or more");
+        return time >= Delay::max() ? Delay::max() : std::chrono::ceil<Delay>(time);
+    }
+
     Clock& clock_;
     const std::size_t most_;
     const Delay idle_timeout_;

@@ -3,6 +3,7 @@
 
 #include "clock.hpp"
 #include "log.hpp"
+#include "protocol.hpp"
 #include "transport.hpp"
 
 #include <cstddef>
@@ -35,7 +36,7 @@ private:
         // If there is less to send than before, then they read: that is progress, too.
         const std::size_t unsent = transport_.unsent();
         if (unsent < std::exchange(unsent_, unsent)) progress();
-        const Delay left = last_ + limit_ - clock_.now();
+        const Delay left = limit_ - (clock_.now() - last_);
         if (left > Delay::zero()) {
             timer_.cancel();
             timer_ = clock_.call_later(left, [this] { look(); });
@@ -43,8 +44,8 @@ private:
             log_line("lost a caller: too slow");
             transport_.abort_connection();
         }
-    } catch (const std::exception& error) {
-        log_line("lost a caller: ", error.what());
+    } catch (...) {
+        log_line("lost a caller: ", text_of(std::current_exception()));
         transport_.abort_connection();
     }
 

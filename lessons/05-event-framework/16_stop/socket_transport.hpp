@@ -128,9 +128,10 @@ private:
 
     void buried() override try {
         over_ = true;
+        patience_.cancel(); // Whoever unwatched us need not have asked end().
         protocol_->connection_lost(reason_);
-    } catch (const std::exception& error) {
-        log_line("connection_lost() failed: ", error.what());
+    } catch (...) {
+        log_line("connection_lost() failed: ", text_of(std::current_exception()));
     }
 
     Reactor& reactor_;

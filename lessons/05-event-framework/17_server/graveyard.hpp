@@ -8,6 +8,13 @@
 
 class Graveyard {
 public:
+    // Whoever was never buried goes with us, one after another: if each took the next one along, a
+    // long row of them would overflow the stack.
+    ~Graveyard() {
+        while (first_)
+            first_ = std::move(first_->next_dead_);
+    }
+
     // It takes no memory to die, for that may be what somebody dies of: each dead watcher holds the
     // next one.
     void lay_out(std::unique_ptr<Watcher> watcher) {

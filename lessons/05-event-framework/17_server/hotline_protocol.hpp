@@ -72,8 +72,8 @@ public:
     // A call that is not the transport's: nobody else would catch.
     void called() override try {
         if (!transport().closing()) go_on();
-    } catch (const std::exception& error) {
-        log_line("lost a caller: ", error.what());
+    } catch (...) {
+        log_line("lost a caller: ", text_of(std::current_exception()));
         transport().abort_connection();
     }
 

@@ -16,6 +16,7 @@ class PollPoller final : public Poller {
 public:
     void set(int number, Interest /*before*/, Interest now) override {
         const auto place = static_cast<std::size_t>(number);
+        if (place >= ready_.capacity()) larger_.reserve(2 * place + 1);
         if (place >= list_.size()) list_.resize(place + 1, {.fd = -1, .events = 0, .revents = 0});
         list_[place].fd = now == Interest{} ? -1 : number; // The kernel passes over -1.
         const int events = (now.reading ? POLLIN : 0) | (now.writing ? POLLOUT : 0);
@@ -27,6 +28,7 @@ public:
     void forget(int number, Interest before) override { set(number, before, {}); }
 
     std::span<const Ready> wait(std::optional<std::chrono::microseconds> time) override {
+        if (larger_.capacity() > ready_.capacity()) ready_.swap(larger_);
         ready_.clear();
         int count = ::poll(list_.data(), list_.size(), milliseconds(time));
         if (count == -1 && errno == EINTR) return {};
@@ -45,5 +47,8 @@ public:
 
 private:
     std::vector<pollfd> list_; // The place is the descriptor's number.
+    // wait() is not to fail for want of memory: room for its answer is made before, when somebody comes.
+    // Not in ready_ itself, for the loop may be in the middle of that.
     std::vector<Ready> ready_;
+    std::vector<Ready> larger_;
 };

@@ -9,7 +9,7 @@ public:
 
     // Lets time pass, and makes the calls on the way, each at its own moment.
     void advance(Delay time) {
-        const Moment end = now_ + time;
+        const Moment end = later(now_, time);
         while (const auto moment = next()) {
             if (*moment > end) break;
             now_ = std::max(now_, *moment);

@@ -49,6 +49,20 @@ def ask(
         line.close()
 
 
+def ask_for_head(options: argparse.Namespace) -> http.client.HTTPResponse:
+    """How large it is, and its tag. A file that has changed a moment ago has none yet: we ask again."""
+    deadline = time.monotonic() + options.timeout
+    while True:
+        head, _ = ask(options, "HEAD", {})
+        if head.status != 200 or head.headers["Accept-Ranges"] != "bytes":
+            raise TalkError(f"{options.target} is no file: {head.status} {head.reason}")
+        if (tag := head.headers["ETag"]) and not tag.startswith("W/"):
+            return head
+        if time.monotonic() > deadline:
+            raise TalkError(f"{options.target} changes all the time. Try again when it is finished")
+        time.sleep(0.1)
+
+
 def parts_of(size: int, count: int) -> list[Part]:
     edges = [size * number // count for number in range(count + 1)]
     return [Part(first, end - 1) for first, end in zip(edges, edges[1:]) if first < end]
@@ -74,9 +88,7 @@ def main() -> int:
     if not 1 <= options.parts <= MOST:
         parser.error(f"--parts takes a number from 1 to {MOST}")
 
-    head, _ = ask(options, "HEAD", {})
-    if head.status != 200 or not head.headers["ETag"]:
-        raise TalkError(f"{options.target} is no file: {head.status} {head.reason}")
+    head = ask_for_head(options)
     size, tag = int(head.headers["Content-Length"]), head.headers["ETag"]
     with ThreadPoolExecutor(options.parts) as threads:
         parts = parts_of(size, options.parts)

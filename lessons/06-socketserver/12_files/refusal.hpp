@@ -27,6 +27,8 @@ inline std::string_view phrase_of(int status) {
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 412:
+        return "Precondition Failed";
     case 413:
         return "Content Too Large";
     case 414:

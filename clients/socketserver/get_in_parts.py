@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -31,13 +33,18 @@ class Part(NamedTuple):
     took: float = 0
 
 
+def as_url(target: str) -> str:
+    """A name as it was typed may have spaces and other letters, and a URL may not. A % stays one."""
+    return quote(os.fsencode(target), safe="%/?:@!$&'()*+,;=~")
+
+
 def ask(
     options: argparse.Namespace, method: str, fields: dict[str, str]
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """One request on a connection of its own; its timeout is for each thing that we wait for."""
     line = http.client.HTTPConnection(options.host, options.port, timeout=options.timeout)
     try:
-        line.request(method, options.target, headers=fields)
+        line.request(method, as_url(options.target), headers=fields)
         response = line.getresponse()
         return response, response.read()
     except http.client.IncompleteRead as error:

@@ -60,6 +60,13 @@ class GetInPartsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("/large changes all the time", done.stderr)
 
+    def test_a_name_as_it_is_typed(self) -> None:
+        for name in ["a b", "ä", "a%25"]:
+            (self.folder / name.replace("%25", "%")).write_bytes(CONTENT)
+        for name in ["a b", "ä", "a%25"]:
+            done = self.get("/" + name)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+
     def test_nothing_is_no_part(self) -> None:
         done = self.get("/empty")
         self.assertEqual(done.returncode, 0)

@@ -84,7 +84,8 @@ inline bool is_visible(std::string_view text) {
 
 // HOST or HOST:PORT, or nothing. Names have no slash, and nobody is named in front of an @.
 inline bool is_host(std::string_view text) {
-    const auto colon = text.ends_with(']') ? text.npos : text.rfind(':'); // [::1] is an address
+    const auto colon =
+        text.ends_with(']') ? std::string_view::npos : text.rfind(':'); // [::1] is an address
     const auto port = text.substr(std::min(colon, text.size()));
     return std::ranges::all_of(port.substr(port.empty() ? 0 : 1), is_digit) &&
            std::ranges::all_of(text, [](char letter) {

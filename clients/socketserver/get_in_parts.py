@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -31,13 +33,18 @@ class Part(NamedTuple):
     took: float = 0
 
 
+def as_url(target: str) -> str:
+    """A name as it was typed may have spaces and other letters, and a URL may not. A % stays one."""
+    return quote(os.fsencode(target), safe="%/?:@!$&'()*+,;=~")
+
+
 def ask(
     options: argparse.Namespace, method: str, fields: dict[str, str]
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """One request on a connection of its own; its timeout is for each thing that we wait for."""
     line = http.client.HTTPConnection(options.host, options.port, timeout=options.timeout)
     try:
-        line.request(method, options.target, headers=fields)
+        line.request(method, as_url(options.target), headers=fields)
         response = line.getresponse()
         return response, response.read()
     except http.client.IncompleteRead as error:
@@ -47,6 +54,20 @@ def ask(
         raise TalkError(f"no answer from {where}: {error or type(error).__name__}") from None
     finally:
         line.close()
+
+
+def ask_for_head(options: argparse.Namespace) -> http.client.HTTPResponse:
+    """How large it is, and its tag. A file that has changed a moment ago has none yet: we ask again."""
+    deadline = time.monotonic() + options.timeout
+    while True:
+        head, _ = ask(options, "HEAD", {})
+        if head.status != 200 or head.headers["Accept-Ranges"] != "bytes":
+            raise TalkError(f"{options.target} is no file: {head.status} {head.reason}")
+        if (tag := head.headers["ETag"]) and not tag.startswith("W/"):
+            return head
+        if time.monotonic() > deadline:
+            raise TalkError(f"{options.target} changes all the time. Try again when it is finished")
+        time.sleep(0.1)
 
 
 def parts_of(size: int, count: int) -> list[Part]:
@@ -74,9 +95,7 @@ def main() -> int:
     if not 1 <= options.parts <= MOST:
         parser.error(f"--parts takes a number from 1 to {MOST}")
 
-    head, _ = ask(options, "HEAD", {})
-    if head.status != 200 or not head.headers["ETag"]:
-        raise TalkError(f"{options.target} is no file: {head.status} {head.reason}")
+    head = ask_for_head(options)
     size, tag = int(head.headers["Content-Length"]), head.headers["ETag"]
     with ThreadPoolExecutor(options.parts) as threads:
         parts = parts_of(size, options.parts)

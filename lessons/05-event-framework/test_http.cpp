@@ -68,6 +68,55 @@ TEST_CASE("what an answer may look like") {
           "200 x");
 }
 
+TEST_CASE("the first line: a reason may be missing, and an unknown status is a status") {
+    const std::string rest = "\r\nContent-Length: 1\r\n\r\nx";
+    CHECK(read("HTTP/1.1 200" + rest) == "200 x");
+    CHECK(read("HTTP/1.1 200 " + rest) == "200 x");
+    CHECK(read("HTTP/1.1 200 a b \xff" + rest) == "200 x");
+    CHECK(read("HTTP/1.7 299 Odd" + rest) == "299 x");
+    CHECK(read("HTTP/1.1 700 Odder" + rest) == "700 x");
+    for (const auto* const line : {"HTTP/1.1 0200 OK", "HTTP/1.1 2000 OK", "HTTP/1.1 099 OK",
+                                   "HTTP/1.x 200 OK", "HTTP/1.10 200 OK", "HTTP/2.0 200 OK",
+                                   "http/1.1 200 OK", "HTTP/1.1  200 OK", " HTTP/1.1 200 OK", ""})
+        CHECK(read(line + rest) == "this is not HTTP: the first line is no status line");
+}
+
+TEST_CASE("a folded header is one header, wherever it is folded") {
+    CHECK(read(ok + "A: b\r\n folded\r\n\tand again\r\nContent-Length: 1\r\n\r\nxy") == "200 x");
+    CHECK(read(ok + "Content-Length:\r\n 1\r\n\r\nxy") == "200 x");
+    CHECK(read(ok + "Transfer-Encoding:\n\t chunked\n\n1\nx\n0\n\n") == "200 x");
+    CHECK(read(ok + "A: b\r\n \r\nContent-Length: 1\r\n\r\nxy") == "200 x"); // not the end
+    // What is folded is a value: this is no second length, and the other none at all.
+    CHECK(read(ok + "A: b\r\n Content-Length: 9\r\nContent-Length: 1\r\n\r\nxy") == "200 x");
+    CHECK(read(ok + "Content-Length: 1\r\n 2\r\n\r\nxy") ==
+          "this is not HTTP: a Content-Length that says nothing");
+    for (const auto* const fold : {" A: b", "\tA: b", " "}) // There is nothing to go on with.
+        CHECK(read(ok + fold + "\r\nContent-Length: 1\r\n\r\nx") ==
+              "this is not HTTP: a header without a name");
+}
+
+TEST_CASE("a length may be said twice; chunks go before it; some answers have no page at all") {
+    CHECK(read(ok + "Content-Length: 2, 2 ,2\r\nContent-Length: 2\r\n\r\nhi") == "200 hi");
+    CHECK(read(ok + "Content-Length : 2\r\n\r\nhim") == "200 hi"); // RFC 9112, 5.1: taken away
+    const std::string too_much = "Content-Length: 5000\r\n";
+    for (const auto& fields :
+         {too_much + "Transfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n" + too_much})
+        CHECK(read(ok + fields + "\r\n1\r\nx\r\n0\r\n\r\n") == "200 x");
+    CHECK(read("HTTP/1.1 304 Not Modified\r\n" + too_much + "\r\n") == "304 ");
+    CHECK(read("HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n") == "204 ");
+    CHECK(read("HTTP/1.1 103 Early\r\n" + too_much + "\r\n" + ok + "\r\nhi") == "200 hi");
+}
+
+TEST_CASE("chunks may have extensions, and trailers behind them") {
+    CHECK(read(chunked + "1;a;b=c;d=\"e;f\"\r\nx\r\n0;last\r\n\r\n") == "200 x");
+    CHECK(read(chunked + "1 ; a\r\nx\r\n1\t;a\r\ny\r\n1 \r\nz\r\n0\r\n\r\n") == "200 xyz");
+    CHECK(read(chunked + "0001\nx\n0\n\n") == "200 x");
+    const std::string trailers = "Content-Length: 50\r\nLong: " + std::string(5000, 'x') + "\r\n";
+    CHECK(read(chunked + "1\r\nx\r\n0\r\n" + trailers + " folded\r\n\r\n") == "200 x");
+    CHECK(read(chunked + "1 y\r\nx\r\n") == "this is not HTTP: a chunk without a size");
+    CHECK(read(chunked + "1\r\nx0\r\n\r\n") == "this is not HTTP: a chunk is longer than it says");
+}
+
 TEST_CASE("what is no HTTP is said to be none") {
     CHECK(read("hello\r\n\r\n") == "this is not HTTP: the first line is no status line");
     CHECK(read("\r\n\r\n") == "this is not HTTP: the first line is no status line");
@@ -76,8 +125,8 @@ TEST_CASE("what is no HTTP is said to be none") {
     CHECK(read("HTTP/1.1 abc\r\n\r\n") == "this is not HTTP: the first line is no status line");
     CHECK(read(ok + "no colon\r\n\r\n") == "this is not HTTP: a header without a name");
     CHECK(read(ok + ": no name\r\n\r\n") == "this is not HTTP: a header without a name");
-    CHECK(read(ok + "A: b\r\n folded\r\n\r\n") == "this is not HTTP: a header without a name");
-    for (const auto& length : {"-1", "+1", "1x", "", "1, 1", "99999999999999999999"})
+    for (const auto& length :
+         {"-1", "+1", "1x", "", "1, 2", "1,,1", "1,", "1\r1", "99999999999999999999"})
         CHECK(read(ok + "Content-Length: " + length + "\r\n\r\n") ==
               "this is not HTTP: a Content-Length that says nothing");
     CHECK(read(ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nhi") ==
@@ -115,6 +164,10 @@ TEST_CASE("whatever has no end of its own has a bound") {
     };
     CHECK_THROWS_WITH(too_long("", "x"), "this is not HTTP: a head without an end");
     CHECK_THROWS_WITH(too_long(ok, "A: b\r\n"), "this is not HTTP: a head without an end");
+    CHECK_THROWS_WITH(too_long("", "HTTP/1.1 100 Continue\r\n\r\n"),
+                      "this is not HTTP: a head without an end");
+    CHECK_THROWS_WITH(too_long(ok + "A: b\r\n", " folded\r\n"),
+                      "this is not HTTP: a head without an end");
     CHECK_THROWS_WITH(too_long(chunked, "5"), "this is not HTTP: a line without an end");
     CHECK_THROWS_WITH(too_long(chunked + "0\r\n", "A: b\r\n"),
                       "this is not HTTP: trailers without an end");

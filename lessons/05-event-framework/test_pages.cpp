@@ -216,6 +216,7 @@ TEST_CASE("step 14: every page there is, good and bad, and what becomes of it") 
         {"/counted", good},
         {"/chunked", good},
         {"/until-close", good},
+        {"/folded", good},
         {"/go-on", good},
         {"/stays-open", good},
         {"/no-page", "0 bytes, status 204: "},

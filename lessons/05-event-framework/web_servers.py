@@ -33,6 +33,11 @@ def until_close() -> Iterator[bytes]:
     yield OK + b"\r\n" + TEXT
 
 
+def folded() -> Iterator[bytes]:
+    """Headers over several lines, as programs wrote them before 2014."""
+    yield OK + b"X-Folded: one\r\n two\r\nContent-Length:\r\n\t%d\r\n\r\n" % len(TEXT) + TEXT
+
+
 def go_on() -> Iterator[bytes]:
     yield b"HTTP/1.1 100 Continue\r\n\r\n"
     yield from counted()
@@ -133,6 +138,7 @@ PAGES: dict[str, Callable[[], Iterator[bytes]]] = {
         counted,
         chunked,
         until_close,
+        folded,
         go_on,
         no_page,
         not_found,

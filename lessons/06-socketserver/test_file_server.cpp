@@ -1,19 +1,23 @@
 // The file server of step 12, over real connections, byte by byte.
+#include "owned_fd.hpp"
 #include "step.hpp"
 #include "talk.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
@@ -91,6 +95,17 @@ Reply get(Caller& caller, const std::string& target, const std::string& fields =
 
 std::string range(std::size_t first, std::size_t last) {
     return "Range: bytes=" + std::to_string(first) + '-' + std::to_string(last) + "\r\n";
+}
+
+// A file that has changed a moment ago has no tag yet. Asks until it has one.
+std::string tag_of(Caller& caller, const std::string& target) {
+    const auto end = std::chrono::steady_clock::now() + 30s * patience();
+    while (true) {
+        const auto fields = get(caller, target).fields;
+        if (fields.contains("ETag")) return fields.at("ETag");
+        REQUIRE(std::chrono::steady_clock::now() < end);
+        std::this_thread::sleep_for(50ms); // The kernel's clock goes on: ask again.
+    }
 }
 
 void expect_hello(Server& server) {
@@ -253,24 +268,182 @@ TEST_CASE("64 MiB arrive as they are, whole and in parts, and do not go through 
 
 TEST_CASE("a part belongs to one content: if the file has changed, all of it comes") {
     const Site site;
+    site.write("other.txt", "OTHER from the disk\n"); // as long as hello.txt, and as old
+    std::filesystem::last_write_time(site.root() / "other.txt",
+                                     std::filesystem::last_write_time(site.root() / "hello.txt"));
     Server server = site.serve();
     Caller caller = server.call("A");
-    const std::string tag = get(caller, "/hello.txt").fields["ETag"];
-    REQUIRE(!tag.empty());
+    const std::string tag = tag_of(caller, "/hello.txt");
+    REQUIRE(tag_of(caller, "/other.txt") != tag);
     const auto again = [&](const std::string& fields) { return get(caller, "/hello.txt", fields); };
     CHECK(again("If-None-Match: " + tag + "\r\n").status == 304);
-    CHECK(again("If-None-Match: \"x\", W/" + tag + "\r\n").status == 304);
-    CHECK(again("If-None-Match: *\r\n").status == 304);
+    CHECK(again("If-None-Match: \"x\", W/" + tag + "\r\n").fields["ETag"] == tag);
     CHECK(again("If-None-Match: \"x\"\r\n").status == 200);
+    CHECK(again("If-Match: " + tag + "\r\n" + range(0, 4)).content == "hello");
+    CHECK(again("If-None-Match: " + tag + "\r\n" + range(99, 99)).status == 304);
     CHECK(again(range(0, 4) + "If-Range: " + tag + "\r\n").content == "hello");
-    site.write("hello.txt", "HELLO from the disk\n"); // as long as before
-    CHECK(again("If-None-Match: " + tag + "\r\n").status == 200);
-    const Reply reply = again(range(5, 9) + "If-Range: " + tag + "\r\n");
-    CHECK(reply.status == 200);
-    CHECK(reply.content == "HELLO from the disk\n");
+    CHECK(again(range(0, 4) + "If-Range: W/" + tag + "\r\n").status == 200);
+    const std::string date = again("").fields["Last-Modified"];
+    CHECK(again("If-Modified-Since: " + date + "\r\n").status == 304);
+    CHECK(again("If-Unmodified-Since: " + date + "\r\n").status == 200);
     // HEAD knows no ranges (RFC 9110, section 14.2).
     caller.send("HEAD /hello.txt HTTP/1.1\r\nHost: a\r\n" + range(0, 4) + "\r\n");
     CHECK(hear(caller, false).status == 200);
+
+    // mv keeps size and time, and yet it is another file.
+    std::filesystem::rename(site.root() / "other.txt", site.root() / "hello.txt");
+    CHECK(again("If-None-Match: " + tag + "\r\n").content == "OTHER from the disk\n");
+    CHECK(again(range(5, 9) + "If-Range: " + tag + "\r\n").content == "OTHER from the disk\n");
+    CHECK(again(range(5, 9) + "If-Match: " + tag + "\r\n").status == 412);
+
+    const std::string newer = tag_of(caller, "/hello.txt");
+    const auto time = std::filesystem::last_write_time(site.root() / "hello.txt");
+    site.write("hello.txt", "HELLO from the disk\n");
+    std::filesystem::last_write_time(site.root() / "hello.txt", time); // as touch -d does
+    CHECK(again("If-None-Match: " + newer + "\r\n").content == "HELLO from the disk\n");
+    CHECK(again(range(5, 9) + "If-Range: " + newer + "\r\n").status == 200);
+}
+
+TEST_CASE("a condition holds on each way out: for files, for folders, and not for what is no 200") {
+    const Site site;
+    Server server = site.serve();
+    Caller caller = server.call("A");
+    const std::string other = "If-Match: \"x\"\r\n";
+    const std::string any = "If-None-Match: *\r\n";
+    const std::string long_ago = "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    CHECK(get(caller, "/hello.txt", other + range(0, 4)).status == 412);
+    CHECK(get(caller, "/hello.txt", long_ago).status == 412);
+    CHECK(get(caller, "/hello.txt", any).status == 304);
+    CHECK(get(caller, "/sub/", other).status == 412);
+    CHECK(get(caller, "/sub/", any).status == 304);
+    CHECK(get(caller, "/sub/", long_ago).status == 200); // It has no date.
+    CHECK(get(caller, "/sub/", range(0, 4)).status == 200);
+    for (const std::string& fields : {other, any, long_ago}) {
+        CHECK(get(caller, "/nothing", fields).status == 404);
+        CHECK(get(caller, "/sub", fields).status == 301);
+    }
+    caller.send("HEAD /hello.txt HTTP/1.1\r\nHost: a\r\n" + other + "\r\n" + request("/hello.txt"));
+    CHECK(hear(caller, false).status == 412);
+    CHECK(hear(caller).content == "hello from the disk\n");
+}
+
+TEST_CASE("a refused HEAD has no content, wherever it is refused") {
+    const Site site;
+    Server server = site.serve();
+    const std::string head = "HEAD / HTTP/1.1\r\n";
+    const std::string host = "Host: a\r\n";
+    const std::vector<std::pair<int, std::string>> refused = {
+        {400, head + "\r\n"},
+        {400, "\r\n" + head + "\r\n"},
+        {400, head + host + "no colon\r\n\r\n"},
+        {400, "HEAD /%zz HTTP/1.1\r\n" + host + "\r\n"},
+        {400, "HEAD nonsense\r\n\r\n"},
+        {413, head + host + "Content-Length: 5\r\n\r\nhello"},
+        {414, "HEAD /" + std::string(9000, 'a')},
+        {417, head + host + "Expect: miracles\r\n\r\n"},
+        {431, head + host + "A: " + std::string(20'000, 'a') + "\r\n\r\n"},
+        {501, head + host + "Transfer-Encoding: gzip\r\n\r\n"},
+        {505, "HEAD / HTTP/2.0\r\n" + host + "\r\n"},
+    };
+    for (const auto& [status, bytes] : refused) {
+        const std::string beginning = bytes.substr(0, 60);
+        CAPTURE(beginning);
+        Caller caller = server.call("A");
+        caller.send(bytes);
+        CHECK(hear(caller, false).status == status);
+        caller.expect_end();
+    }
+    Server hasty = site.serve({"--idle-timeout", "0.5"});
+    Caller slow = hasty.call("slow");
+    slow.send(head + host);
+    CHECK(hear(slow, false).status == 408);
+    slow.expect_end();
+    Caller caller = server.call("B"); // The rule is for one request, not for the connection.
+    caller.send("HEAD /nothing HTTP/1.1\r\n" + host + "\r\nGET / HTTP/1.1\r\n\r\n");
+    CHECK(hear(caller, false).status == 404);
+    CHECK(hear(caller).content.starts_with("400 Bad Request\n"));
+    caller.expect_end();
+}
+
+TEST_CASE("what HTTP lets us ignore is ignored, and Connection: close is kept") {
+    const Site site;
+    Server server = site.serve();
+    Caller caller = server.call("A");
+    for (const std::string fields :
+         {"Upgrade: h2c\r\nConnection: Upgrade\r\n", "Expect: 100-continue\r\n",
+          "Accept: image/png\r\n", "Accept-Encoding: br\r\n", "TE: trailers\r\n", "X: \xff\r\n",
+          "Range: lines=1-2\r\n", "Range: bytes=0-0,2-2\r\n", "Max-Forwards: 0\r\n"})
+        CHECK(get(caller, "/hello.txt", fields).status == 200);
+    Reply reply = get(caller, "/sub/");
+    CHECK(reply.fields["Content-Type"] == "text/html; charset=utf-8");
+    CHECK(reply.fields["Date"].ends_with(" GMT"));
+    caller.send("POST / HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(hear(caller).fields["Allow"] == "GET, HEAD");
+    caller.expect_end();
+    Caller last = server.call("last");
+    last.send(request("/hello.txt", "Connection: close\r\n") + request("/hello.txt"));
+    CHECK(hear(last).fields["Connection"] == "close");
+    last.expect_end(); // The second is not answered.
+}
+
+TEST_CASE("without /proc a folder cannot be listed: 500, and the reason in the log") {
+    const Site site;
+    const std::string folder = steps().folder.string(); // LD_PRELOAD takes no spaces.
+    Server server = step(12, {"--folder", site.root().string()},
+                         ServerOptions{.environment = {"LD_PRELOAD=./no_proc.so",
+                                                       "ASAN_OPTIONS=verify_asan_link_order=0"},
+                                       .folder = folder});
+    Caller caller = server.call("A");
+    CHECK(get(caller, "/hello.txt").content == "hello from the disk\n");
+    Reply reply = get(caller, "/sub/");
+    CHECK(reply.status == 500);
+    CHECK(reply.content.starts_with("500 Internal Server Error\n"));
+    caller.expect_end();
+    expect_in_log(server, "GET /sub/: filesystem error");
+    Caller head = server.call("HEAD");
+    head.send("HEAD /sub/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(hear(head, false).status == 500);
+    head.expect_end();
+    expect_hello(server);
+}
+
+TEST_CASE("a FIFO is looked at and not opened: whoever waits to write into it waits on") {
+    const Site site;
+    const std::string fifo = site.root() / "fifo";
+    REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+    site.link("to-fifo", "fifo");
+    std::filesystem::create_directory(site.root() / "folder");
+    site.link("folder/index.html", "../fifo");
+    std::atomic<pid_t> id = 0;
+    std::atomic<bool> opened = false;
+    std::thread writer([&] {
+        id = ::gettid();
+        const OwnedFd end(::open(fifo.c_str(), O_WRONLY | O_CLOEXEC));
+        opened = true;
+        [[maybe_unused]] const auto count = ::write(end.get(), "kept", 4);
+    });
+    const auto is_asleep = [&id] {
+        std::ifstream stat("/proc/self/task/" + std::to_string(id) + "/stat");
+        const std::string text{std::istreambuf_iterator<char>(stat), {}};
+        return text.find(") S ") != std::string::npos;
+    };
+    const auto end = std::chrono::steady_clock::now() + 10s * patience();
+    while (!is_asleep() && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
+    {
+        Server server = site.serve();
+        Caller caller = server.call("A");
+        for (const std::string target : {"/fifo", "/to-fifo", "/fifo/"})
+            CHECK(get(caller, target).status == 404);
+        CHECK(get(caller, "/folder/").status == 200);
+        CHECK(is_asleep());
+        CHECK(!opened);
+    }
+    // With a writer of our own this never waits, even where the first has been woken and has left.
+    const OwnedFd both(::open(fifo.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+    writer.join();
+    std::array<char, 8> bytes{};
+    CHECK(::read(both.get(), bytes.data(), bytes.size()) == 4);
 }
 
 TEST_CASE("a folder: its index, or what is in it; and a link to each leads there") {

@@ -2,12 +2,14 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include "answer.hpp"
 #include "byte_range.hpp"
+#include "conditions.hpp"
 #include "folder_page.hpp"
 #include "media_type.hpp"
 #include "our_rules.hpp"
 #include "path.hpp"
 #include "read_head.hpp"
 #include "request_head.hpp"
+#include "validators.hpp"
 
 #include <doctest/doctest.h>
 
@@ -131,7 +133,11 @@ TEST_CASE("HTTP/1.1 names one host, HTTP/1.0 need not") {
     CHECK(status_of(get + "Host:\r\n") == 200);
     CHECK(status_of(get) == 400);
     CHECK(status_of(get + host + host) == 400);
-    CHECK(status_of(get + "Host: a b\r\n") == 400);
+    for (const auto* const good : {"a.example:80", "127.0.0.1", "[::1]:80", "[::1]", "a:", "a_b"})
+        CHECK(status_of(get + "Host: " + good + "\r\n") == 200);
+    for (const auto* const bad :
+         {"a b", "a/b", "me@a", "a:b", "a?", "a#b", "\"a\"", "a, a", "[::1]:x"})
+        CHECK(status_of(get + "Host: " + bad + "\r\n") == 400);
     CHECK(status_of("GET / HTTP/1.0\r\n") == 200);
     CHECK(status_of("GET / HTTP/1.0\r\n" + host + host) == 400);
 }
@@ -184,9 +190,11 @@ TEST_CASE("a target is decoded once; slashes in front, query and host are taken 
     CHECK(path_of("/%252e") == "%2e");
     CHECK(path_of("http://a.example/b?c") == "b");
     CHECK(path_of("HTTP://a.example") == "");
+    CHECK(path_of("http://a.example?b=/c") == "");
     CHECK(path_of("/%c3%A4") == "\xc3\xa4");
-    for (const auto* const target : {"*", "a", "a:80", "ftp://a/b", "?", "/%", "/%4", "/%4g",
-                                     "/%+1", "/% 1", "/%-1", "/a#b", "/%00", "/a%00.html"}) {
+    for (const auto* const target :
+         {"*", "a", "a:80", "ftp://a/b", "http:///b", "http://me@a/b", "?", "/%", "/%4", "/%4g",
+          "/%+1", "/% 1", "/%-1", "/a#b", "/%00", "/a%00.html"}) {
         CAPTURE(target);
         CHECK(path_of(target) == "400");
     }
@@ -263,11 +271,15 @@ TEST_CASE("a name in a listing stays a name, whatever it is") {
 
 TEST_CASE("the head of an answer says where its content ends") {
     Answer answer = page(200, "hello", "text/plain");
+    answer.validators = {.tag = "\"a\"", .modified = 784111776};
     CHECK(head_text(answer, 784111777) == "HTTP/1.1 200 OK\r\n"
                                           "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+                                          "ETag: \"a\"\r\n"
+                                          "Last-Modified: Sun, 06 Nov 1994 08:49:36 GMT\r\n"
                                           "Content-Type: text/plain\r\n"
                                           "Content-Length: 5\r\n"
                                           "Connection: keep-alive\r\n\r\n");
+    answer.validators = {.modified = 784111776}; // Without a tag we do not trust the date, either.
     answer.status = 304;
     answer.has_content = false;
     answer.stays_open = false;
@@ -277,20 +289,130 @@ TEST_CASE("the head of an answer says where its content ends") {
                                   "Connection: close\r\n\r\n");
 }
 
-TEST_CASE("the tag of a copy, alone or among others") {
-    CHECK(names_tag("\"5-1.2\"", "\"5-1.2\""));
-    CHECK(names_tag("\"a\", W/\"5-1.2\"", "\"5-1.2\""));
-    CHECK(names_tag("*", "\"5-1.2\""));
-    for (const auto* const list : {"", "5-1.2", "\"5-1.23\"", "W/", "\"a\""})
-        CHECK(!names_tag(list, "\"5-1.2\""));
+TEST_CASE("the tag of a copy, alone or among others; W/ is good enough for a copy only") {
+    const std::string tag = "\"7-5-1.2\"";
+    for (const auto& list :
+         {tag, "\"a\", " + tag, tag + " ,W/\"a\"", "\"a,b\"," + tag, std::string("*")}) {
+        CAPTURE(list);
+        CHECK(names_tag(list, tag, Match::weak));
+        CHECK(names_tag(list, tag, Match::strong));
+    }
+    CHECK(names_tag("\"a\", W/" + tag, tag, Match::weak));
+    CHECK(!names_tag("\"a\", W/" + tag, tag, Match::strong));
+    for (const auto* const list :
+         {"", "7-5-1.2", "\"7-5-1.23\"", "W/", "\"a\"", "w/\"7-5-1.2\"", "\"a,*,b\"", "*, *"}) {
+        CAPTURE(list);
+        CHECK(!names_tag(list, tag, Match::weak));
+    }
+    for (const auto* const list : {"", ",", "\"\"", "W/", "a, , b"}) // Nothing is no tag.
+        CHECK(!names_tag(list, "", Match::weak));
 }
 
-TEST_CASE("a file that changes has another tag, also when its size is the same") {
+TEST_CASE("another file and a changed file have another tag, whatever mv and touch keep") {
+    const auto tag = [](ino_t inode, off_t size, timespec changed) {
+        struct stat file {};
+        file.st_ino = inode;
+        file.st_size = size;
+        file.st_ctim = changed;
+        file.st_mtim = {.tv_sec = 1, .tv_nsec = 2}; // Kept, all the time.
+        return validators_of(file, 1000).tag;
+    };
+    CHECK(tag(7, 5, {.tv_sec = 1, .tv_nsec = 2}) == "\"7-5-1.2\"");
+    CHECK(tag(8, 5, {.tv_sec = 1, .tv_nsec = 2}) == "\"8-5-1.2\"");
+    CHECK(tag(7, 6, {.tv_sec = 1, .tv_nsec = 2}) == "\"7-6-1.2\"");
+    CHECK(tag(7, 5, {.tv_sec = 1, .tv_nsec = 3}) == "\"7-5-1.3\"");
+}
+
+TEST_CASE("a file that may change again within one step of the clock has no tag yet") {
     struct stat file {};
-    file.st_size = 5;
-    file.st_mtim = {.tv_sec = 1, .tv_nsec = 2};
-    const std::string before = entity_tag(file);
-    CHECK(before == "\"5-1.2\"");
-    file.st_mtim.tv_nsec = 3;
-    CHECK(entity_tag(file) != before);
+    file.st_ctim = {.tv_sec = 1000, .tv_nsec = 0};
+    CHECK(!validators_of(file, 1003).tag.empty());
+    CHECK(validators_of(file, 1002).tag.empty());
+    CHECK(validators_of(file, 900).tag.empty()); // The clock has been set back.
+    CHECK(validators_of(file, 1003).modified == 1000);
+    CHECK(validators_of(file, 900).modified == 900); // Never after the Date of the answer.
+}
+
+TEST_CASE("a date in each of its three forms, and what is none") {
+    const std::time_t now = 1'790'000'000; // in 2026
+    for (const auto* const date : {"Sun, 06 Nov 1994 08:49:37 GMT",
+                                   "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"}) {
+        CAPTURE(date);
+        CHECK(time_of(date, now) == 784111777);
+    }
+    CHECK(http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT");
+    CHECK(http_date(*time_of("Friday, 01-Nov-75 00:00:00 GMT", now)).find("Nov 2075") !=
+          std::string::npos);
+    CHECK(http_date(*time_of("Friday, 01-Nov-77 00:00:00 GMT", now)).find("Nov 1977") !=
+          std::string::npos);
+    for (const auto* const text :
+         {"", "0", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Sun, 06 Nov 1994 08:49:37 GMT, x",
+          "Sun, 06 Nov 1994 08:49:37 CET", "Sun, 36 Nov 1994 08:49:37 GMT"}) {
+        CAPTURE(text);
+        CHECK(!time_of(text, now));
+    }
+}
+
+TEST_CASE("conditions: which is asked, in which order, and what comes of it") {
+    const std::string same = "\"a\"";
+    const std::string other = "\"b\"";
+    const std::string before = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const std::string then = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const Validators current{.tag = same, .modified = 784111777};
+    const auto status = [&](const std::string& fields, const Validators& validators) {
+        return status_under_conditions(request_head_from(get + fields), validators, 1'790'000'000);
+    };
+    const auto with = [&](const std::string& fields) { return status(fields, current); };
+    const auto line = [](const std::string& name, const std::string& value) {
+        return name + ": " + value + "\r\n";
+    };
+    CHECK(with("") == 200);
+    CHECK(with(line("If-Match", same)) == 200);
+    CHECK(with(line("If-Match", "*")) == 200);
+    CHECK(with(line("If-Match", other)) == 412);
+    CHECK(with(line("If-Match", "W/" + same)) == 412);
+    CHECK(with(line("If-Match", other) + line("If-Match", same)) == 200);
+    CHECK(with(line("If-Match", "")) == 412);
+    CHECK(with(line("If-Unmodified-Since", then)) == 200);
+    CHECK(with(line("If-Unmodified-Since", before)) == 412);
+    CHECK(with(line("If-Unmodified-Since", "no date")) == 200);
+    CHECK(with(line("If-None-Match", same)) == 304);
+    CHECK(with(line("If-None-Match", "W/" + same)) == 304);
+    CHECK(with(line("If-None-Match", "*")) == 304);
+    CHECK(with(line("If-None-Match", other)) == 200);
+    CHECK(with(line("If-Modified-Since", then)) == 304);
+    CHECK(with(line("If-Modified-Since", before)) == 200);
+    CHECK(with(line("If-Modified-Since", "no date")) == 200);
+    // A tag goes before a date, and 412 before 304.
+    CHECK(with(line("If-Match", same) + line("If-Unmodified-Since", before)) == 200);
+    CHECK(with(line("If-Match", other) + line("If-Unmodified-Since", then)) == 412);
+    CHECK(with(line("If-None-Match", other) + line("If-Modified-Since", then)) == 200);
+    CHECK(with(line("If-None-Match", same) + line("If-Modified-Since", before)) == 304);
+    CHECK(with(line("If-Match", other) + line("If-None-Match", same)) == 412);
+    CHECK(with(line("If-Match", same) + line("If-None-Match", same)) == 304);
+    CHECK(with(line("If-Unmodified-Since", before) + line("If-None-Match", same)) == 412);
+    // The page of a folder has neither tag nor date.
+    const Validators none;
+    CHECK(status(line("If-Match", same), none) == 412);
+    CHECK(status(line("If-Match", "*"), none) == 200);
+    CHECK(status(line("If-None-Match", "*"), none) == 304);
+    CHECK(status(line("If-None-Match", same), none) == 200);
+    CHECK(status(line("If-Modified-Since", then), none) == 200);
+    CHECK(status(line("If-Unmodified-Since", before), none) == 200);
+}
+
+TEST_CASE("If-Range: a part only of this very content, and for GET only") {
+    const Validators current{.tag = "\"a\"", .modified = 784111777};
+    const auto in_parts = [&](const std::string& fields, const Validators& validators) {
+        return may_be_part(request_head_from(get + fields), validators);
+    };
+    CHECK(in_parts("", current));
+    CHECK(in_parts("If-Range: \"a\"\r\n", current));
+    for (const auto* const value :
+         {"\"b\"", "W/\"a\"", "", "*", R"("a", "a")", "Sun, 06 Nov 1994 08:49:37 GMT"}) {
+        CAPTURE(value);
+        CHECK(!in_parts("If-Range: " + std::string(value) + "\r\n", current));
+    }
+    CHECK(!in_parts("If-Range:\r\n", Validators()));
+    CHECK(!may_be_part(request_head_from("HEAD / HTTP/1.1\r\n"), current));
 }

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
@@ -41,6 +42,30 @@ class GetInPartsTest(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertEqual(done.stdout.count(" ms\n"), int(parts))
             self.assertEqual(output.read_bytes(), CONTENT)
+
+    def test_a_file_that_never_rests(self) -> None:
+        over = threading.Event()
+
+        def touch() -> None:
+            while not over.wait(0.05):
+                (self.folder / "large").touch()
+
+        toucher = threading.Thread(target=touch)
+        toucher.start()
+        try:
+            done = self.get("/large", "--timeout", "4")
+        finally:
+            over.set()
+            toucher.join()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/large changes all the time", done.stderr)
+
+    def test_a_name_as_it_is_typed(self) -> None:
+        for name in ["a b", "ä", "a%25"]:
+            (self.folder / name.replace("%25", "%")).write_bytes(CONTENT)
+        for name in ["a b", "ä", "a%25"]:
+            done = self.get("/" + name)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     def test_nothing_is_no_part(self) -> None:
         done = self.get("/empty")

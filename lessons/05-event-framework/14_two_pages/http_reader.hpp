@@ -48,20 +48,22 @@ private:
 
     bool read_head() {
         const auto text = http_head_text(input_);
-        if ((text ? *text : input_).size() > longest_head) garbage("a head without an end");
+        if (heads_ + (text ? *text : input_).size() > longest_head)
+            garbage("a head without an end");
         if (!text) return false;
         const auto head = http_head_from(*text);
         input_.erase(0, text->size());
+        heads_ = head.status < 200 ? heads_ + text->size() : 0;
         if (head.status < 200) return true; // "Go on" and the like: the answer comes behind it.
         page_.status = head.status;
-        left_ = head.length.value_or(0);
-        refuse_above_most(left_);
         if (head.status == 204 || head.status == 304)
-            next_ = nullptr; // These never have a page.
+            next_ = nullptr; // These never have a page, whatever their head says of one.
         else if (head.chunked)
-            next_ = &HttpReader::read_chunk_size;
+            next_ = &HttpReader::read_chunk_size; // Also where a length is said: RFC 9112, 6.3
         else
             next_ = head.length ? &HttpReader::read_counted : &HttpReader::read_to_the_end;
+        if (next_ == &HttpReader::read_counted) left_ = *head.length;
+        refuse_above_most(left_);
         return true;
     }
 
@@ -81,10 +83,11 @@ private:
     bool read_chunk_size() {
         const auto line = next_line();
         if (!line) return false;
-        const auto [end, error] =
-            std::from_chars(line->data(), line->data() + line->size(), left_, 16);
-        const bool ends_well = end == line->data() + line->size() || *end == ';' || *end == ' ';
-        if (error != std::errc() || !ends_well) garbage("a chunk without a size");
+        const auto* const line_end = line->data() + line->size();
+        const auto [end, error] = std::from_chars(line->data(), line_end, left_, 16);
+        const auto behind = without_spaces({end, line_end});
+        if (error != std::errc() || !(behind.empty() || behind.starts_with(';')))
+            garbage("a chunk without a size");
         refuse_above_most(left_);
         next_ = left_ > 0 ? &HttpReader::read_chunk : &HttpReader::read_trailer;
         return true;
@@ -105,9 +108,9 @@ private:
 
     // Headers may come behind the last chunk, too. They are nothing to us.
     bool read_trailer() {
-        const auto line = next_line();
+        const auto line = next_line(longest_head);
         if (line && line->empty()) next_ = nullptr;
-        if (line && (trailers_ += line->size()) > longest_head) garbage("trailers without an end");
+        if (line && (heads_ += line->size()) > longest_head) garbage("trailers without an end");
         return line.has_value();
     }
 
@@ -115,12 +118,13 @@ private:
         throw std::runtime_error("this is not HTTP: " + what);
     }
 
-    std::optional<std::string> next_line() {
-        const auto line = first_line(input_, false);
-        if (!line) return std::nullopt;
-        if (line->text.size() > longest_line) garbage("a line without an end");
-        std::string text(line->text);
-        input_.erase(0, line->size);
+    std::optional<std::string> next_line(std::size_t longest = longest_line) {
+        const auto end = input_.find('\n');
+        if (std::min(end, input_.size()) > longest) garbage("a line without an end");
+        if (end == std::string::npos) return std::nullopt;
+        std::string text = input_.substr(0, end);
+        input_.erase(0, end + 1);
+        if (text.ends_with('\r')) text.pop_back();
         return text;
     }
 
@@ -140,6 +144,6 @@ private:
     Page page_;
     std::string input_;
     std::uint64_t left_ = 0; // of the page, or of the chunk
-    std::size_t trailers_ = 0;
+    std::size_t heads_ = 0;  // bytes of heads before the last one, then of trailers
     bool (HttpReader::*next_)() = &HttpReader::read_head;
 };

@@ -3,11 +3,8 @@
 
 #include "fd.hpp"
 #include "refusal.hpp"
-#include "request_head.hpp"
+#include "validators.hpp"
 
-#include <sys/stat.h>
-
-#include <array>
 #include <cstdint>
 #include <ctime>
 #include <string>
@@ -17,6 +14,7 @@
 struct Answer {
     int status = 200;
     std::string fields = {}; // further lines of its head, each with its end
+    Validators validators = {};
     std::string text = {};   // the content, where it is ours,
     Fd file = Fd();          // or the file it is in,
     std::uint64_t first = 0; // from this byte on
@@ -27,15 +25,6 @@ struct Answer {
 
 inline std::string field_line(std::string_view name, std::string_view value) {
     return std::string(name) + ": " + std::string(value) + "\r\n";
-}
-
-// "Sun, 06 Nov 1994 08:49:37 GMT", in English wherever the server stands
-inline std::string http_date(std::time_t time) {
-    std::tm moment{};
-    gmtime_r(&time, &moment);
-    std::array<char, 40> text{};
-    const auto size = std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &moment);
-    return {text.data(), size};
 }
 
 // An answer in our own words.
@@ -52,13 +41,6 @@ inline Answer short_answer(int status, const std::string& why) {
     return page(status, title + "\n" + why + "\n", "text/plain; charset=utf-8");
 }
 
-// A name for this very content of the file, for whoever has a part of it, or an older one. It is
-// other when the file is. Both numbers come from the open file, so they belong to what we send.
-inline std::string entity_tag(const struct stat& file) {
-    return '"' + std::to_string(file.st_size) + '-' + std::to_string(file.st_mtim.tv_sec) + '.' +
-           std::to_string(file.st_mtim.tv_nsec) + '"';
-}
-
 // What is said to a request that we do not take. 405 names what would be taken (RFC 9110, 15.5.6).
 inline Answer answer_to(const Refusal& refusal) {
     Answer answer = short_answer(refusal.status(), refusal.what());
@@ -67,18 +49,15 @@ inline Answer answer_to(const Refusal& refusal) {
     return answer;
 }
 
-// Is the tag in a list such as `"a", W/"b"`? W means that it is about the same, which is enough for
-// whoever has a copy.
-inline bool names_tag(std::string_view list, const std::string& tag) {
-    return lists(list, tag) || lists(list, "w/" + tag) || lists(list, "*");
-}
-
 // The head, up to the empty line. It says where the content ends, so that another answer can
 // follow.
 inline std::string head_text(const Answer& answer, std::time_t now) {
     std::string text = "HTTP/1.1 " + std::to_string(answer.status) + ' ' +
                        std::string(phrase_of(answer.status)) + "\r\n";
     text += field_line("Date", http_date(now));
+    const auto& [tag, modified] = answer.validators;
+    if (!tag.empty())
+        text += field_line("ETag", tag) + field_line("Last-Modified", http_date(*modified));
     text += answer.fields;
     if (answer.has_content) text += field_line("Content-Length", std::to_string(answer.size));
     text += field_line("Connection", answer.stays_open ? "keep-alive" : "close");

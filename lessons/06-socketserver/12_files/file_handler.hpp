@@ -8,21 +8,19 @@
 #include "read_head.hpp"
 #include "readiness.hpp"
 #include "request_head.hpp"
+#include "send_file.hpp"
 #include "site.hpp"
 #include "stream_request_handler.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <ctime>
+#include <exception>
 #include <optional>
-#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 class FileHandler final : public StreamRequestHandler {
@@ -42,8 +40,8 @@ protected:
         check(::fcntl(request.socket.number(), F_SETFL, O_NONBLOCK), "fcntl");
     }
 
-    // Whoever asks for a page asks for its pictures next, so the connection stays. Requests that
-    // come before their turn wait in rfile, and in the kernel.
+    // After a page its pictures are asked for, so the connection stays open. Requests that come
+    // early wait in rfile, and in the kernel.
     void handle() override {
         for (bool open = true; open;) {
             const auto answer = next_answer();
@@ -59,68 +57,59 @@ private:
         asked_ = "-";
         const auto text = next_head();
         if (!text) return std::nullopt;
-        const RequestHead head = request_head_from(*text);
-        asked_ = head.method + ' ' + head.target;
-        check_our_rules(head);
-        return site_.answer_to(head);
+        return answer_for(*text);
     } catch (const Refusal& refusal) {
         return answer_to(refusal);
     }
 
-    // One deadline for all its lines: who drips a byte now and then gets no more time for it.
-    std::optional<std::string> next_head() {
-        const auto start = Clock::now();
-        bool has_begun = false;
-        try {
-            return read_head([&](std::size_t limit) {
-                if (timeout) patience.timeout = *timeout - (Clock::now() - start);
-                std::string line = rfile.readline(limit);
-                has_begun = true;
-                return line;
-            });
-        } catch (const std::system_error& error) {
-            if (error.code() != std::errc::timed_out) throw;
-            if (!has_begun) return std::nullopt; // Nothing is asked, so nothing is to be said.
-            throw Refusal(408, "This request took too long.");
-        }
+    // What fails in here can still be a 500. Once a byte is out, we can only end the connection.
+    Answer answer_for(const std::string& text) try {
+        const RequestHead head = request_head_from(text);
+        asked_ = head.method + ' ' + head.target;
+        check_our_rules(head);
+        return site_.answer_to(head);
+    } catch (const Refusal&) {
+        throw;
+    } catch (const std::exception& error) {
+        throw failure(error.what());
+    } catch (...) {
+        throw failure("the handler has thrown what is no std::exception");
     }
 
+    Refusal failure(std::string_view why) const {
+        log_line(client_address.text(), " ", asked_, ": ", why);
+        return {500, "This server cannot answer that. Its log says why."};
+    }
+
+    // One deadline for all its lines: a client that sends a byte now and then gets no more time.
+    std::optional<std::string> next_head() try {
+        const auto start = Clock::now();
+        first_line_.clear();
+        return read_head([&](std::size_t limit) {
+            if (timeout) patience.timeout = *timeout - (Clock::now() - start);
+            std::string line = rfile.readline(limit);
+            if (first_line_.empty()) first_line_ = line.substr(0, line.find_first_of("\r\n"));
+            return line;
+        });
+    } catch (const std::system_error& error) {
+        if (error.code() != std::errc::timed_out) throw;
+        if (first_line_.empty()) return std::nullopt; // Nothing is asked, nothing is to be said.
+        throw Refusal(408, "This request took too long.");
+    }
+
+    // The one way out, so the rule of HEAD is here: the head of any answer, and no content.
     void say(const Answer& answer) {
         log_line(client_address.text(), " ", asked_, " ", std::to_string(answer.status), " ",
                  std::to_string(answer.size));
         patience.timeout = timeout;
-        wfile.write(head_text(answer, std::time(nullptr)) + answer.text);
-        if (answer.file.number() != -1) send_part(answer);
-    }
-
-    // Piece by piece: the timeout is for a piece, so whoever takes less than one in that time is
-    // too slow, however often they take a byte.
-    void send_part(const Answer& answer) {
-        constexpr off_t piece = 65536;
-        auto place = static_cast<off_t>(answer.first);
-        const auto end = static_cast<off_t>(answer.first + answer.size);
-        while (place < end)
-            send_piece(answer.file, place, std::min(end, place + piece));
-    }
-
-    // The bytes do not come to us: the kernel gives to the connection what it has in its memory of
-    // the file. And nothing falls where the file gets shorter; memory from mmap() would end with
-    // SIGBUS. 0 means that there is no more. So many bytes have been promised, and the caller waits
-    // for them: all that is left is to end the connection, so that they see it.
-    void send_piece(const Fd& file, off_t& place, off_t end) {
-        const int caller = request.socket.number();
-        const auto deadline = patience.end();
-        while (place < end) {
-            patience.wait("sendfile", caller, POLLOUT, deadline);
-            const auto size = static_cast<std::size_t>(end - place);
-            const auto count = ::sendfile(caller, file.number(), &place, size);
-            if (count == 0) throw std::runtime_error("the file has shrunk while it was sent");
-            if (count == -1 && errno != EINTR && errno != EAGAIN) check(-1, "sendfile");
-        }
+        const auto head = head_text(answer, std::time(nullptr));
+        const bool is_for_head = first_line_.starts_with("HEAD ");
+        wfile.write(is_for_head ? head : head + answer.text);
+        if (!is_for_head && answer.file.number() != -1) send_file(request.socket, patience, answer);
     }
 
     // After a refusal much may be unread, and a close() would destroy the answer (lesson 01, step
-    // 8). So we end our direction and read on, for a second at most.
+    // 8). So we end our direction and read on, for at most a second.
     void say_goodbye() {
         const auto end = Clock::now() + Seconds(1);
         ::shutdown(request.socket.number(), SHUT_WR);
@@ -133,5 +122,6 @@ private:
     }
 
     const Site& site_;
-    std::string asked_; // for the log
+    std::string first_line_; // of the request, also of one that we cannot read
+    std::string asked_;      // for the log
 };

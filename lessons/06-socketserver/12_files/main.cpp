@@ -10,9 +10,9 @@
 // Was      Step 11 serves the hotline only: a protocol that nobody speaks but us.
 // Broken   A thread for each browser, also while it has nothing to ask; and all can read it on the
 //          way.
-// New      answer.hpp, below.hpp, byte_range.hpp, file_handler.hpp, file_options.hpp,
+// New      answer.hpp, below.hpp, byte_range.hpp, conditions.hpp, file_handler.hpp, file_options.hpp,
 //          folder_page.hpp, media_type.hpp, our_rules.hpp, path.hpp, read_head.hpp, refusal.hpp,
-//          request_head.hpp, site.hpp
+//          request_head.hpp, send_file.hpp, site.hpp, validators.hpp
 
 #include "address.hpp"
 #include "file_handler.hpp"

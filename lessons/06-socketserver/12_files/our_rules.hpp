@@ -13,7 +13,7 @@
 inline void check_host(const RequestHead& head) {
     const bool is_there = head.fields.contains("host");
     const auto host = head.field("host");
-    if ((head.is_1_1 && !is_there) || (!host.empty() && !is_visible(host)))
+    if ((head.is_1_1 && !is_there) || !is_host(host))
         throw Refusal(400, "There must be one Host field.");
 }
 

@@ -48,9 +48,12 @@ inline std::string encoded(std::string_view path) {
 // Throws Refusal where there is none. We do not look for ".." here, in none of its spellings: the
 // kernel does (below.hpp), when nothing is left to be decoded.
 inline std::string path_from(std::string_view target) {
-    if (small_letters(target.substr(0, 7)) == "http://") // As if we were a proxy. RFC 9112, 3.2.2
-        target.remove_prefix(std::min(target.find('/', 7), target.size()));
-    else if (!target.starts_with('/'))
+    if (small_letters(target.substr(0, 7)) == "http://") { // As if we were a proxy. RFC 9112, 3.2.2
+        const auto end = std::min(target.find_first_of("/?", 7), target.size());
+        if (!is_host(target.substr(7, end - 7)) || end == 7)
+            throw Refusal(400, "The target names no host.");
+        target.remove_prefix(end);
+    } else if (!target.starts_with('/'))
         throw Refusal(400, "The target does not begin with a slash.");
     if (has(target, '#')) throw Refusal(400, "There is a # in the target.");
     std::string path = decoded(take_until('?', target));

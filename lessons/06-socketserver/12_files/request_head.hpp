@@ -82,6 +82,18 @@ inline bool is_visible(std::string_view text) {
            std::ranges::all_of(text, [](char letter) { return letter > ' ' && letter < 127; });
 }
 
+// HOST or HOST:PORT, or nothing. Names have no slash, and nobody is named in front of an @.
+inline bool is_host(std::string_view text) {
+    const auto colon =
+        text.ends_with(']') ? std::string_view::npos : text.rfind(':'); // [::1] is an address
+    const auto port = text.substr(std::min(colon, text.size()));
+    return std::ranges::all_of(port.substr(port.empty() ? 0 : 1), is_digit) &&
+           std::ranges::all_of(text, [](char letter) {
+               return std::isalnum(static_cast<unsigned char>(letter)) != 0 ||
+                      has("-._~%!$&'()*+,;=:[]", letter);
+           });
+}
+
 // "GET /page HTTP/1.1"
 inline void read_request_line(std::string_view line, RequestHead& head) {
     head.method = take_until(' ', line);

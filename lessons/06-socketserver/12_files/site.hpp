@@ -4,13 +4,14 @@
 #include "answer.hpp"
 #include "below.hpp"
 #include "byte_range.hpp"
-#include "check.hpp"
+#include "conditions.hpp"
 #include "fd.hpp"
 #include "folder_page.hpp"
 #include "media_type.hpp"
 #include "our_rules.hpp"
 #include "path.hpp"
 #include "request_head.hpp"
+#include "validators.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -19,8 +20,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -38,22 +41,20 @@ public:
     }
 
     Answer answer_to(const RequestHead& head) const {
-        Answer answer = find(head, path_from(head.target));
+        Answer answer = find(path_from(head.target));
+        if (answer.status == 200) answer = under_conditions(head, std::move(answer));
         answer.stays_open = stays_open(head);
-        if (head.method == "HEAD") { // All that is said about the content, and not the content.
-            answer.text.clear();
-            answer.file = Fd();
-        }
         return answer;
     }
 
 private:
-    Answer find(const RequestHead& head, const std::string& path) const {
+    // The whole of it, whatever the request says beside its target.
+    Answer find(const std::string& path) const {
         Fd file = open_below(root_, path);
         if (file.number() == -1) return not_opened(errno);
         const auto info = status_of(file);
-        if (S_ISREG(info.st_mode)) return file_answer(head, path, std::move(file), info);
-        if (!S_ISDIR(info.st_mode)) return not_opened(ENOENT); // a FIFO, a device
+        if (S_ISREG(info.st_mode)) return file_answer(path, std::move(file), info);
+        if (!S_ISDIR(info.st_mode)) return not_opened(ENOENT);
 
         // A link in the page of a folder is relative: without the slash it would lead elsewhere.
         if (!path.empty() && !path.ends_with('/')) return moved_to("/" + encoded(path) + "/");
@@ -63,13 +64,7 @@ private:
             return errno == ENOENT ? folder_answer(path, file) : not_opened(errno);
         const auto its_info = status_of(page);
         if (!S_ISREG(its_info.st_mode)) return folder_answer(path, file);
-        return file_answer(head, index, std::move(page), its_info);
-    }
-
-    static struct stat status_of(const Fd& file) {
-        struct stat info {};
-        check(::fstat(file.number(), &info), "fstat");
-        return info;
+        return file_answer(index, std::move(page), its_info);
     }
 
     static Answer not_opened(int error) {
@@ -85,30 +80,39 @@ private:
     }
 
     // What we know about the file we ask the file, not its name: that may lead elsewhere by now.
-    static Answer file_answer(const RequestHead& head, const std::string& path, Fd file,
-                              const struct stat& info) {
-        const auto size = static_cast<std::uint64_t>(info.st_size);
-        const std::string tag = entity_tag(info);
-        const std::string fields = field_line("ETag", tag) + field_line("Accept-Ranges", "bytes");
-        if (names_tag(head.field("if-none-match"), tag))
-            return {.status = 304, .fields = fields, .has_content = false};
+    static Answer file_answer(const std::string& path, Fd file, const struct stat& info) {
+        return {.fields = field_line("Accept-Ranges", "bytes") +
+                          field_line("Content-Type", media_type(path)),
+                .validators = validators_of(info, std::time(nullptr)),
+                .file = std::move(file),
+                .size = static_cast<std::uint64_t>(info.st_size)};
+    }
 
-        // A part is to be put together with others. Where the file has changed since, all of it
-        // goes out: else half of the old one and half of the new one would make a whole.
-        const auto only_of = head.field("if-range");
-        const bool may_be_part = head.method == "GET" && (only_of.empty() || only_of == tag);
-        const Part part = part_of(size, may_be_part ? head.field("range") : "");
-        Answer answer = part.status == 416 ? short_answer(416, "The file ends before that.")
-                                           : Answer{.status = part.status};
-        answer.fields += fields;
-        if (part.status != 200)
-            answer.fields += field_line("Content-Range", content_range(part, size));
-        if (part.status == 416) return answer;
-        answer.fields += field_line("Content-Type", media_type(path));
-        answer.file = std::move(file);
-        answer.first = part.first;
-        answer.size = part.size;
-        return answer;
+    // One way for files and folders: a condition holds for both.
+    static Answer under_conditions(const RequestHead& head, Answer whole) {
+        const auto now = std::time(nullptr);
+        const int status = status_under_conditions(head, whole.validators, now);
+        if (status == 304)
+            return {.status = 304, .validators = whole.validators, .has_content = false};
+        if (status == 412)
+            return short_answer(412, "It is not the one that you mean, not any more.");
+        const bool in_parts = whole.file.number() != -1 && may_be_part(head, whole.validators);
+        return in_parts ? part_answer(std::move(whole), head.field("range")) : std::move(whole);
+    }
+
+    static Answer part_answer(Answer whole, std::string_view range) {
+        const Part part = part_of(whole.size, range);
+        const auto which = field_line("Content-Range", content_range(part, whole.size));
+        if (part.status == 416) {
+            Answer answer = short_answer(416, "The file ends before that.");
+            answer.fields += which;
+            return answer;
+        }
+        whole.status = part.status;
+        if (part.status == 206) whole.fields += which;
+        whole.first = part.first;
+        whole.size = part.size;
+        return whole;
     }
 
     // /proc/self/fd/N is the folder that we have opened, whatever its name leads to by now.
@@ -117,8 +121,9 @@ private:
         const std::string place = "/proc/self/fd/" + std::to_string(folder.number());
         for (const auto& entry : std::filesystem::directory_iterator(place)) {
             if (names.size() == longest_listing) break;
+            std::error_code unknown; // A name that we may not look at is listed like a file.
             const bool is_folder =
-                entry.symlink_status().type() == std::filesystem::file_type::directory;
+                entry.symlink_status(unknown).type() == std::filesystem::file_type::directory;
             names.push_back(entry.path().filename().string() + (is_folder ? "/" : ""));
         }
         std::ranges::sort(names);

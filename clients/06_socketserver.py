@@ -19,7 +19,7 @@ import socket
 import tempfile
 
 from callers import names, table
-from talk import Parser, TalkError, port_number, run, seconds, show
+from talk import Caller, Parser, TalkError, port_number, run, seconds, show
 
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
@@ -37,6 +37,11 @@ class Line:
         self.name = name
         family, kind = FAMILIES[options.kind]
         self.is_stream = kind == socket.SOCK_STREAM
+        if options.kind == "tcp":  # A name may stand for several addresses: it tries each.
+            caller = Caller(options.host, options.port, timeout=options.timeout)
+            caller.connect()
+            self.socket = caller.line
+            return
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(options.timeout)
         if options.kind == "unixgram":  # Who has no address cannot be answered.

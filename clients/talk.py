@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import functools
 import io
 import ipaddress
 import json
@@ -27,7 +28,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -56,6 +57,35 @@ class WasReset(TalkError):
 
 class TooSlow(TalkError):
     """The time was over before the server did what it should."""
+
+
+class Address(NamedTuple):
+    """One of the addresses that a name stands for."""
+
+    family: int
+    where: tuple[str | int, ...]  # as connect() wants it
+
+    def __str__(self) -> str:
+        return address_text(str(self.where[0]), int(self.where[1]))
+
+
+class Failure(NamedTuple):
+    """An address that we tried, and why it did not work."""
+
+    address: Address
+    error: OSError
+
+
+@functools.cache
+def addresses_of(host: str, port: int) -> tuple[Address, ...]:
+    """All addresses of the host, in the order in which to try them: `localhost` is often ::1 first,
+    where no IPv4 server listens. Looked up once, so what was checked is what we connect to."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "this cannot be the name of a host"
+        raise NotReached(f"the host {host} is unknown: {why}. Try --host 127.0.0.1.") from None
+    return tuple(Address(family, where) for family, _, _, _, where in found)
 
 
 class Caller:
@@ -109,12 +139,9 @@ class Caller:
         self._note("connecting")
         try:
             self._socket = self._reach()
-        except OSError as error:
-            failure: TalkError = NotReached(self.why_not_reached(error))
-            if isinstance(error, ConnectionResetError):  # connected, and thrown away at once
-                failure = self._failure(error, "take the call")
-            self._note("failed", why=str(failure))
-            raise failure from None
+        except TalkError as error:
+            self._note("failed", why=str(error))
+            raise
         self.local = address_text(*self.line.getsockname()[:2])
         self._note("connected")
 
@@ -247,50 +274,88 @@ class Caller:
             raise TalkError(f"{self.name} is not connected")
         return self._socket
 
-    def _reach(self) -> socket.socket:
-        trouble: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self.host, self.port, type=socket.SOCK_STREAM
-        ):
-            candidate = socket.socket(family, kind, protocol)
-            try:
-                candidate.settimeout(self.timeout)
-                if self._receive_buffer is not None:
-                    # Before connecting: the window is agreed on in the handshake.
-                    candidate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-                if self._bind is not None:
-                    candidate.bind((self._bind, 0))
-                candidate.connect(address)
-                # Not from getpeername(): a server that resets at once leaves nothing to ask.
-                self.peer = address_text(str(address[0]), int(address[1]))
-                return candidate
-            except OSError as error:
-                candidate.close()
-                trouble = error
-            except BaseException:
-                candidate.close()
-                raise
-        raise trouble
+    def addresses(self) -> tuple[Address, ...]:
+        """Those of the server that can be reached from the address to which we bind: from an IPv4
+        address no IPv6 address can."""
+        found = addresses_of(self.host, self.port)
+        if self._bind is None:
+            return found
+        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        fitting = tuple(address for address in found if address.family == family)
+        if not fitting:
+            raise NotReached(
+                f"cannot call {found[0]} from {self._bind}: one address is IPv4, the other is IPv6. "
+                "Leave --bind out, or give a --host of the same kind."
+            )
+        return fitting
 
-    def why_not_reached(self, error: OSError) -> str:
-        if isinstance(error, socket.gaierror):
-            return f"the host {self.host} is unknown: {error.strerror}. Try --host 127.0.0.1."
+    def time_for_each(self) -> float:
+        """Each address has an equal share of the timeout, so that all of them are tried in time."""
+        return self.timeout / len(self.addresses())
+
+    def _reach(self) -> socket.socket:
+        failures = []
+        for address in self.addresses():
+            try:
+                return self._connect_to(address)
+            except ConnectionResetError as error:  # connected, and thrown away at once
+                raise self._failure(error, "take the call") from None
+            except OSError as error:
+                failures.append(Failure(address, error))
+        raise NotReached(self.why_not_reached(failures))
+
+    def _connect_to(self, address: Address) -> socket.socket:
+        # A kernel without IPv6 has addresses of it all the same: then socket() is what fails.
+        candidate = socket.socket(address.family, socket.SOCK_STREAM)
+        try:
+            candidate.settimeout(self.time_for_each())
+            if self._receive_buffer is not None:
+                # Before connecting: the window is agreed on in the handshake.
+                candidate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+            if self._bind is not None:
+                candidate.bind((self._bind, 0))
+            candidate.connect(address.where)
+        except BaseException:
+            candidate.close()
+            raise
+        # Not from getpeername(): a server that resets at once leaves nothing to ask.
+        self.peer = str(address)
+        return candidate
+
+    def why_not_reached(self, failures: list[Failure]) -> str:
+        """What became of each address, and what to do: about the one where a server could be."""
+        what = "; ".join(self._what_failed(*failure) for failure in failures)
+        errors = [failure.error for failure in failures]
+        refused = (error for error in errors if isinstance(error, ConnectionRefusedError))
+        return f"{what}. {self._advice(next(refused, errors[-1]))}"
+
+    def _what_failed(self, address: Address, error: OSError) -> str:
+        if isinstance(error, ConnectionRefusedError):
+            return f"nobody listens on {address} (connection refused)"
+        if isinstance(error, TimeoutError):
+            return f"{address} did not take the call within {self.time_for_each():g} s"
+        source = f" from {self._bind}" if self._is_about_bind(error) else ""
+        return f"cannot call {address}{source}: {error.strerror or error}"
+
+    def _advice(self, error: OSError) -> str:
         if isinstance(error, ConnectionRefusedError):
             return (
-                f"nobody listens on {self.peer} (connection refused). Is the server running? "
-                "Start it with ./lab run LESSON and give the port that it prints."
+                "Is the server running? Start it with ./lab run LESSON and give the port that it "
+                "prints."
             )
         if isinstance(error, TimeoutError):
             return (
-                f"{self.peer} did not take the call within {self.timeout:g} s: the queue of its "
-                "listener may be full, or a firewall is silent. Is this the right server?"
+                "The accept queue of its listener may be full, or a firewall is silent. Is this the "
+                "right server?"
             )
-        if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL) and self._bind is not None:
-            return (
-                f"cannot call {self.peer} from {self._bind}: {error.strerror}. "
-                "Try --bind 127.0.0.2, or leave --bind out."
-            )
-        return f"cannot call {self.peer}: {error.strerror or error}. Look at --host and --port."
+        if self._is_about_bind(error):
+            return "Try --bind 127.0.0.2, or leave --bind out."
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "Allow more descriptors (ulimit -n), or use fewer clients."
+        return "Look at --host and --port."
+
+    def _is_about_bind(self, error: OSError) -> bool:
+        return self._bind is not None and error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL)
 
     def _deadline(self, within: float | None = None) -> float:
         return time.monotonic() + (self.timeout if within is None else within)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from talk import Caller as Caller
 from talk import NotReached as NotReached
 from talk import TalkError as TalkError
-from talk import WasReset
+from talk import WasReset, addresses_of
 from talk import caller_for as caller_for
 from talk import checksum_of_pattern as checksum_of_pattern
 from talk import Parser, run, seconds, who_calls, whom_to_call
@@ -73,7 +72,14 @@ def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
             help="the server runs with this --idle-timeout: we are right to expect that it drops us",
         )
     options = parser.parse_args()
-    options.host = near(options.host, parser)
+    try:
+        for address in addresses_of(options.host, options.port):
+            if not is_near(str(address.where[0])):
+                parser.error(
+                    f"{address} is not this machine, nor a private network: we do not call it"
+                )
+    except NotReached as error:
+        parser.error(str(error))
     return options
 
 
@@ -90,16 +96,11 @@ def bounded(kind: Callable[[str], float], most: float) -> Callable[[str], float]
     return number
 
 
-def near(host: str, parser: argparse.ArgumentParser) -> str:
+def is_near(address: str) -> bool:
     """These callers are for your own machine and your own network: no other is called."""
-    try:
-        address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        parser.error(f"the host {host} is unknown: {error.strerror}. Try --host 127.0.0.1.")
     known = ipaddress.ip_address(address)
-    if not (known.is_loopback or known.is_private):
-        parser.error(f"{address} is not this machine, nor a private network: we do not call it")
-    return address
+    known = getattr(known, "ipv4_mapped", None) or known  # ::ffff:8.8.8.8 is 8.8.8.8
+    return known.is_loopback or known.is_private
 
 
 # What a caller looks for

@@ -1,26 +1,60 @@
-"""Runs a client as a student would, but never for longer than a minute."""
+"""Runs a client as a student would, but never for longer than only a client that hangs would take."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
+import time
 import unittest
 from collections.abc import Iterator
 from pathlib import Path
 
 CLIENTS = Path(__file__).resolve().parent.parent
-DEADLINE = 60.0  # seconds; what ends by itself ends long before, also on a busy machine
+
+FAST_START = 0.02  # seconds: Python starts and ends, on a fast machine with nothing else to do
+FAST_NAP = 0.0013  # seconds: there, a nap of a millisecond takes about so long
+SLOWEST = 30.0  # times slower; more is a moment in which the machine stood still
 
 Finished = subprocess.CompletedProcess[str]
+
+
+@functools.cache
+def timeout_scale() -> float:
+    """How many times slower than a fast machine this one is, with all that runs beside us; at least
+    1. Measured once, when it is first needed; NETSTEPS_PATIENCE multiplies it."""
+    start = time.monotonic()
+    for _ in range(5):
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+    started = time.monotonic()
+    for _ in range(50):
+        time.sleep(0.001)  # A measurement: how late does this machine wake us?
+    woken = time.monotonic()
+    slower = max((started - start) / 5 / FAST_START, (woken - started) / 50 / FAST_NAP)
+    return min(max(slower, 1.0), SLOWEST) * float(os.environ.get("NETSTEPS_PATIENCE") or 1)
+
+
+def scaled(seconds: float) -> float:
+    """A time in which a fast machine does this easily, and this machine, too."""
+    return round(seconds * timeout_scale(), 1)
+
+
+DEADLINE = scaled(60)  # seconds; what ends by itself ends long before
 
 
 def command(script: str, *options: object) -> list[str]:
     return [sys.executable, str(CLIENTS / script), *map(str, options)]
 
 
-def run(script: str, *options: object, said: str = "") -> Finished:
+def environment(**more: str) -> dict[str, str]:
+    """The clients wait longer on a slow machine, too: for a word, and before they call it a wait."""
+    return {**os.environ, "NETSTEPS_PATIENCE": f"{timeout_scale():.2f}", **more}
+
+
+def run(script: str, *options: object, said: str = "", **more: str) -> Finished:
+    """`more` is for the environment."""
     return subprocess.run(
         command(script, *options),
         input=said,
@@ -28,6 +62,7 @@ def run(script: str, *options: object, said: str = "") -> Finished:
         text=True,
         errors="surrogateescape",
         timeout=DEADLINE,
+        env=environment(**more),
     )
 
 
@@ -38,10 +73,11 @@ def start(script: str, *options: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=environment(),
     )
 
 
-def wait_for(client: subprocess.Popen[str], text: str) -> None:
+def wait_for(client: subprocess.Popen[str], text: str) -> str:
     """Reads what the client shows until this comes; the client's own deadline ends the wait."""
     assert client.stdout is not None
     shown = ""
@@ -50,6 +86,7 @@ def wait_for(client: subprocess.Popen[str], text: str) -> None:
         if not line:
             raise AssertionError(f"{text!r} never came; shown was {shown!r}")
         shown += line
+    return shown
 
 
 @contextlib.contextmanager
@@ -78,3 +115,6 @@ def serving(command: list[str]) -> Iterator[int]:
             yield int(server.stdout.readline().rpartition(b":")[2])
         finally:
             server.terminate()  # not killed: one that has children sends them home
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(DEADLINE)
+            server.kill()  # without effect, unless it would never end

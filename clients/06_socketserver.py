@@ -19,7 +19,7 @@ import socket
 import tempfile
 
 from callers import names, table
-from talk import Caller, Parser, TalkError, port_number, run, seconds, show
+from talk import Caller, Parser, TalkError, port_number, run, seconds, show, whole_number
 
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
@@ -68,7 +68,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="for tcp and udp (%(default)s)")
     parser.add_argument("--port", type=port_number, metavar="N", help="the port that it printed")
     parser.add_argument("--path", default="hotline.socket", help="for unix and unixgram")
-    parser.add_argument("--callers", type=int, default=3, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--callers", type=whole_number(1, 500), default=3, metavar="N", help="(%(default)s)"
+    )
     parser.add_argument("--say", nargs="+", default=["count", "upper hello"], metavar="LINE")
     parser.add_argument("--timeout", type=seconds, default=10.0, help="seconds (%(default)g)")
     options = parser.parse_args()

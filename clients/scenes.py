@@ -32,8 +32,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from types import FrameType
 
-from talk import Parser, TalkError, run, whom_to_call
-from timeline import Event, show_on_screen
+from talk import Parser, TalkError, quoted, run, whole_number, whom_to_call
+from timeline import Event, event_of, show_on_screen
 from transcript import transcript
 
 HERE = Path(__file__).resolve().parent
@@ -196,7 +196,10 @@ class Actor:
 
     def take_log(self, data: bytes) -> None:
         *lines, self._half_event = (self._half_event + data).split(b"\n")
-        self.events += [json.loads(line) for line in lines]
+        try:
+            self.events += map(event_of, lines)
+        except ValueError as error:
+            raise TalkError(f"the client of {self.name} does not write a log: {error}") from None
 
     def take_words(self, data: bytes) -> None:
         self.words = (self.words + data)[-4000:]
@@ -320,13 +323,13 @@ def scene_name(text: str) -> str:
         return text
     near = difflib.get_close_matches(text, SCENES, cutoff=0.4) or list(SCENES)
     raise argparse.ArgumentTypeError(
-        f"there is no scene {text!r}; did you mean {' or '.join(near)}?"
+        f"there is no scene {quoted(text)}; did you mean {' or '.join(near)}?"
     )
 
 
 def client_file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"there is no client {text!r}")
+    if not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"there is no client {quoted(text)}")
     return Path(text).resolve()
 
 
@@ -338,7 +341,10 @@ def main() -> int:
         "--client", type=client_file, default=CLIENT, metavar="FILE", help="the callers' client"
     )
     parser.add_argument(
-        "--clients", type=int, metavar="N", help="more callers, who do as the last one does"
+        "--clients",
+        type=whole_number(1, len(ascii_uppercase)),
+        metavar="N",
+        help="more callers, who do as the last one does",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(

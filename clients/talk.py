@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
 PIECE = PATTERN * 2849  # about 64 KiB
+EPOCH = time.time() - time.monotonic()  # so that a log has the date, and its clock never jumps
 LOGGED = 80  # bytes of a piece that the log has; its length it always has
 LONGEST_LINE = 1 << 20  # no answer has more; a server that sends on without a newline is stopped
 
@@ -57,6 +58,15 @@ class WasReset(TalkError):
 
 class TooSlow(TalkError):
     """The time was over before the server did what it should."""
+
+
+class OutputLost(Exception):
+    """Our own output cannot be written, and that is no fault of a connection. So it is no OSError,
+    lest whoever looks after a connection take it for one of theirs."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Address(NamedTuple):
@@ -407,7 +417,7 @@ class Caller:
         if self._log is None:
             return
         event: dict[str, object] = {
-            "t": time.time(),
+            "t": EPOCH + time.monotonic(),
             "who": self.name,
             "local": self.local,
             "peer": self.peer,
@@ -520,19 +530,30 @@ def caller_for(options: argparse.Namespace, receive_buffer: int | None = None) -
     if options.cue:
         caller.waits("the cue")
         # Byte by byte: what comes after the newline is for whoever reads next.
-        while (byte := os.read(0, 1)) != b"\n":
+        while (byte := read_input(1)) != b"\n":
             if not byte:
                 raise NotReached("the scene was over before our cue")
         options.cue = False
     return caller
 
 
-def port_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
+def whole_number(lowest: int, highest: int, what: str = "number") -> Callable[[str], int]:
+    """The type of an option that takes such a number, written in the digits 0 to 9."""
+
+    def convert(text: str) -> int:
+        digits = text.lstrip("0") or text[-1:]  # int() refuses what has thousands of digits
+        if text.isascii() and text.isdigit() and len(digits) <= len(str(highest)):
+            if lowest <= int(digits) <= highest:
+                return int(digits)
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no port: a number from 1 to 65535, the one that the server printed"
+            f"{quoted(text)} is no {what}: it takes a number from {lowest} to {highest}"
         )
-    return int(text)
+
+    return convert
+
+
+def port_number(text: str) -> int:
+    return whole_number(1, 65535, "port")(text)
 
 
 def seconds(text: str) -> float:
@@ -541,7 +562,9 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, over 0, at most a day")
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no time: seconds, over 0, at most a day"
+        )
     return value
 
 
@@ -549,7 +572,14 @@ def own_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address, such as 127.0.0.2") from None
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no address, such as 127.0.0.2"
+        ) from None
+
+
+def quoted(text: str) -> str:
+    """What was given, as far as one wants to read it again."""
+    return repr(text if len(text) <= 40 else f"{text[:30]}...")
 
 
 # The way out
@@ -560,6 +590,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     130: Ctrl-C. Whatever happens, no traceback."""
     code, sentence = 1, ""
     try:
+        keep_standard_numbers()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is typed goes out as it is
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -572,12 +605,44 @@ def run(main: Callable[[], int]) -> NoReturn:
         sentence = str(error)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        code = 1  # whoever read our output has left; there is nobody to tell
+    except OutputLost as lost:
+        code, sentence = 1, why_lost(lost.error)
     except OSError as error:
-        code, sentence = 1, f"cannot write {error.filename or 'what we heard'}: {error.strerror}"
+        code, sentence = 1, why_lost(error)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave(code, sentence)
+
+
+def keep_standard_numbers() -> None:
+    """Where a shell has closed one of the descriptors 0, 1 and 2, the next socket would get its
+    number, and be read from or written to by whoever means the standard stream."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def why_lost(error: OSError) -> str:
+    if isinstance(error, BrokenPipeError):
+        return ""  # whoever read our output has left; there is nobody to tell
+    if error.filename is not None:
+        return f"cannot open {error.filename}: {error.strerror}"
+    return f"cannot write what we heard: {error.strerror}"
+
+
+def display(text: str, end: str = "\n") -> None:
+    """Shows it at once."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def read_input(count: int) -> bytes:
+    """What has come on standard input, up to so many bytes; nothing at its end."""
+    try:
+        return os.read(0, count)
+    except OSError as error:
+        raise TalkError(f"cannot read standard input: {error.strerror}") from None
 
 
 def leave(code: int, sentence: str = "") -> NoReturn:

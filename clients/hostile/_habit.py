@@ -18,8 +18,10 @@ from talk import TalkError as TalkError
 from talk import WasReset, addresses_of
 from talk import caller_for as caller_for
 from talk import checksum_of_pattern as checksum_of_pattern
-from talk import Parser, run, seconds, who_calls, whom_to_call
+from talk import Parser, quoted, run, seconds, who_calls, whole_number, whom_to_call
 from talk import show as show
+
+LONGEST = 600  # seconds
 
 
 class Wrong(TalkError):
@@ -50,19 +52,19 @@ def live(habit: Callable[[argparse.Namespace], str], doc: str, **defaults: float
 def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
     parser = Parser(doc, whom_to_call(), who_calls())
     bounds = parser.add_argument_group("bounds")
-    what: dict[str, tuple[Callable[[str], float], float, str]] = {
-        "seconds": (seconds, 600.0, "for how long"),
-        "bytes": (int, 1_000_000_000, "how much"),
-        "count": (int, 20_000, "how many, or how often"),
+    what: dict[str, tuple[Callable[[str], float], int, str]] = {
+        "seconds": (short_time, LONGEST, "for how long"),
+        "bytes": (whole_number(1, 1_000_000_000), 1_000_000_000, "how much"),
+        "count": (whole_number(1, 20_000), 20_000, "how many, or how often"),
     }
     for name, default in defaults.items():
         if name != "idle_timeout":
             kind, most, help = what[name]
             bounds.add_argument(
                 f"--{name}",
-                type=bounded(kind, most),
+                type=kind,
                 default=default,
-                help=f"{help} (%(default)s; at most {most:,.0f})",
+                help=f"{help} (%(default)s; at most {most:,})",
             )
     if "idle_timeout" in defaults:
         bounds.add_argument(
@@ -83,17 +85,10 @@ def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
     return options
 
 
-def bounded(kind: Callable[[str], float], most: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = 0
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not over 0 and at most {most:,.0f}")
-        return value
-
-    return number
+def short_time(text: str) -> float:
+    if (value := seconds(text)) > LONGEST:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is over {LONGEST} seconds")
+    return value
 
 
 def is_near(address: str) -> bool:

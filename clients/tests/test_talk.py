@@ -215,7 +215,8 @@ class WritingDown(unittest.TestCase):
         self.assertIn("hung up", events[14]["why"])
         times = [event["t"] for event in events]
         self.assertEqual(times, sorted(times))
-        self.assertTrue(before <= times[0] and times[-1] <= time.time())
+        # The log's clock was set when the client began, and both may have been corrected since.
+        self.assertTrue(before - 60 < times[0] and times[-1] < time.time() + 60)
 
     def test_a_call_that_does_not_get_through(self) -> None:
         log = io.StringIO()

@@ -18,6 +18,28 @@ FAST_START = 0.02  # seconds: Python starts and ends, on a fast machine with not
 FAST_NAP = 0.0013  # seconds: there, a nap of a millisecond takes about so long
 SLOWEST = 30.0  # times slower; more is a moment in which the machine stood still
 
+# Each client that can talk to a hotline, and options for a short conversation.
+CONVERSATIONS: dict[str, list[str]] = {
+    "01_blocking_socket.py": ["--say", "0", "exit"],
+    "02_select.py": ["--callers", "2", "--say", "0"],
+    "03_thread_per_client.py": ["--callers", "2"],
+    "04_fork_per_client.py": ["--callers", "2", "--no-crash"],
+    "05_event_framework.py": ["--callers", "20", "--sleepers", "0"],
+    "scenes.py": ["silent_first", "--json"],
+    "socketserver/greet.py": [],
+    "hostile/descriptor_eater.py": ["--count", "5", "--seconds", "0.1"],
+    "hostile/drip.py": ["--seconds", "0.1"],
+    "hostile/flooder.py": ["--bytes", "100000"],
+    "hostile/half_closer.py": [],
+    "hostile/idler.py": ["--seconds", "0.1"],
+    "hostile/long_line.py": [],
+    "hostile/never_reader.py": ["--seconds", "0.1", "--bytes", "1000000"],
+    "hostile/resetter.py": ["--count", "2", "--bytes", "1000000"],
+    "hostile/slow_reader.py": ["--seconds", "0.1", "--bytes", "100000"],
+    "hostile/three_in_one.py": [],
+    "hostile/vanisher.py": ["--count", "2"],
+}
+
 Finished = subprocess.CompletedProcess[str]
 
 

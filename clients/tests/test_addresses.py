@@ -18,7 +18,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from processes import CLIENTS, DEADLINE, Finished, environment, run, scaled
+from processes import CLIENTS, CONVERSATIONS, Finished, run, scaled
 from servers import Server, hotline
 
 sys.path.insert(0, str(CLIENTS))
@@ -60,27 +60,6 @@ class Socket(plain):
 socket.getaddrinfo, socket.socket = getaddrinfo, Socket
 """
 
-CLIENTS_OF_01: dict[str, list[str]] = {
-    "01_blocking_socket.py": ["--say", "0", "exit"],
-    "02_select.py": ["--callers", "2", "--say", "0"],
-    "03_thread_per_client.py": ["--callers", "2"],
-    "04_fork_per_client.py": ["--callers", "2", "--no-crash"],
-    "05_event_framework.py": ["--callers", "20", "--sleepers", "0"],
-    "scenes.py": ["silent_first", "--json"],
-    "socketserver/greet.py": [],
-    "hostile/descriptor_eater.py": ["--count", "5", "--seconds", "0.1"],
-    "hostile/drip.py": ["--seconds", "0.1"],
-    "hostile/flooder.py": ["--bytes", "100000"],
-    "hostile/half_closer.py": [],
-    "hostile/idler.py": ["--seconds", "0.1"],
-    "hostile/long_line.py": [],
-    "hostile/never_reader.py": ["--seconds", "0.1", "--bytes", "1000000"],
-    "hostile/resetter.py": ["--count", "2", "--bytes", "1000000"],
-    "hostile/slow_reader.py": ["--seconds", "0.1", "--bytes", "100000"],
-    "hostile/three_in_one.py": [],
-    "hostile/vanisher.py": ["--count", "2"],
-}
-
 
 class Programs(unittest.TestCase):
     """Each client, as it is run."""
@@ -93,13 +72,8 @@ class Programs(unittest.TestCase):
     def run_with(self, ipv6: str, script: str, *options: object) -> Finished:
         return run(script, *options, PYTHONPATH=self.folder, IPV6=ipv6)
 
-    def test_no_client_is_forgotten(self) -> None:
-        hostile = {f"hostile/{path.name}" for path in (CLIENTS / "hostile").glob("[a-z]*.py")}
-        lessons = {path.name for path in CLIENTS.glob("0[1-5]*.py")}
-        self.assertEqual((hostile | lessons) - set(CLIENTS_OF_01), set())
-
     def test_the_first_address_is_not_the_only_one(self) -> None:
-        for ipv6, (script, options) in itertools.product(("yes", "no"), CLIENTS_OF_01.items()):
+        for ipv6, (script, options) in itertools.product(("yes", "no"), CONVERSATIONS.items()):
             with self.subTest(script, ipv6=ipv6), Server(hotline) as server:
                 whom = ["--host", "localhost", "--port", str(server.port)]
                 finished = self.run_with(ipv6, script, *whom, *options)
@@ -122,7 +96,7 @@ class Programs(unittest.TestCase):
             port = listener.getsockname()[1]
         no_ipv6 = rf"cannot call \[::1\]:{port}: Address family not supported by protocol"
         refused = rf"nobody listens on 127\.0\.0\.9:{port} \(connection refused\)\. Is the server"
-        for script, options in CLIENTS_OF_01.items():
+        for script, options in CONVERSATIONS.items():
             with self.subTest(script):
                 whom = ["--host", "nowhere", "--port", str(port)]
                 finished = self.run_with("no", script, *whom, *options)

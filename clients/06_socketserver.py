@@ -19,7 +19,17 @@ import socket
 import tempfile
 
 from callers import names, table
-from talk import Caller, Parser, TalkError, port_number, run, seconds, show, whole_number
+from talk import (
+    Caller,
+    Parser,
+    TalkError,
+    port_number,
+    run,
+    seconds,
+    show,
+    timeout_scale,
+    whole_number,
+)
 
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
@@ -72,7 +82,9 @@ def parse() -> argparse.Namespace:
         "--callers", type=whole_number(1, 500), default=3, metavar="N", help="(%(default)s)"
     )
     parser.add_argument("--say", nargs="+", default=["count", "upper hello"], metavar="LINE")
-    parser.add_argument("--timeout", type=seconds, default=10.0, help="seconds (%(default)g)")
+    parser.add_argument(
+        "--timeout", type=seconds, default=10 * timeout_scale(), help="seconds (%(default)g)"
+    )
     options = parser.parse_args()
     if options.kind in ("tcp", "udp") and options.port is None:
         parser.error(f"--port is missing: the one that the server of kind {options.kind} printed")

@@ -32,7 +32,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from types import FrameType
 
-from talk import Parser, TalkError, quoted, run, whole_number, whom_to_call
+from talk import Parser, TalkError, quoted, run, timeout_scale, whole_number, whom_to_call
 from timeline import Event, event_of, show_on_screen
 from transcript import transcript
 
@@ -94,7 +94,9 @@ STEP = re.compile(
     r"|(?P<speaker>[A-Z]) says (?P<line>.*)"
     r"|(?P<leaver>[A-Z]) hangs up"
 )
-START = 60.0  # seconds for all the client processes to start, on a machine that is very busy
+START = (
+    60.0 * timeout_scale()
+)  # seconds for all the client processes to start, on a machine that is very busy
 LONGEST_TALK = 120.0  # seconds after the last step until everybody must have left
 
 
@@ -143,7 +145,12 @@ def scene_of(name: str) -> Scene:
 
 
 def play(
-    scene: Scene | str, host: str, port: int, *, client: Path = CLIENT, timeout: float = 10.0
+    scene: Scene | str,
+    host: str,
+    port: int,
+    *,
+    client: Path = CLIENT,
+    timeout: float = 10 * timeout_scale(),
 ) -> Recording:
     """Plays the scene to the server, with one client process for each caller."""
     scene = scene_of(scene) if isinstance(scene, str) else scene
@@ -244,7 +251,7 @@ class Stage:
         self._inputs.close()
 
     def _engage(self, name: str, habit: str | None, address: str) -> None:
-        script, *options = habit.split() if habit else [str(self._client)]
+        script, *options = in_our_time(habit).split() if habit else [str(self._client)]
         if habit:
             script = str(HERE / "hostile" / f"{script}.py")
         actor = Actor(name, [script, *options, *self._line, "--bind", address])
@@ -266,7 +273,7 @@ class Stage:
 
     def _play(self, step: re.Match[str]) -> None:
         if step["seconds"]:
-            self._watch(float(step["seconds"]), lambda: False)
+            self._watch(float(step["seconds"]) * timeout_scale(), lambda: False)
         elif step["who"]:
             self._call(self._actors[step["who"]])
         elif step["speaker"]:
@@ -308,6 +315,11 @@ class Stage:
                 if not data:
                     self._inputs.unregister(key.fd)
         return True
+
+
+def in_our_time(habit: str) -> str:
+    """Whatever takes seconds in a scene takes longer where all that waits waits longer."""
+    return re.sub(r"(?<=--seconds )[0-9.]+", lambda s: f"{float(s[0]) * timeout_scale():g}", habit)
 
 
 # By hand

@@ -20,11 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conversation import amount_of, is_said_by_others
-from talk import Parser, TalkError, run, show
+from talk import Parser, TalkError, run, show, timeout_scale
 
 Event = dict[str, Any]
 
-NOTICEABLE = 0.25  # seconds; a shorter wait is no wait to somebody who looks at the drawing
+NOTICEABLE = (
+    0.25 * timeout_scale()
+)  # seconds; a shorter wait is no wait to somebody who looks at the drawing
 NARROWEST = 60
 MOST_LANES = 20
 LONGEST_NAME = 20  # letters; the lanes need room, too

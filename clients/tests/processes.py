@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 import unittest
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 CLIENTS = Path(__file__).resolve().parent.parent
 
@@ -41,6 +43,8 @@ CONVERSATIONS: dict[str, list[str]] = {
 }
 
 Finished = subprocess.CompletedProcess[str]
+Case = TypeVar("Case")
+Result = TypeVar("Result")
 
 
 @functools.cache
@@ -64,15 +68,14 @@ def scaled(seconds: float) -> float:
 
 
 DEADLINE = scaled(60)  # seconds; what ends by itself ends long before
+ENOUGH = 100.0  # seconds for the many cases of one test; what is not begun by then is left out
+
+# The clients wait longer on a slow machine, too: for a word, and before they call it a wait.
+os.environ["NETSTEPS_PATIENCE"] = f"{timeout_scale():.2f}"
 
 
 def command(script: str, *options: object) -> list[str]:
     return [sys.executable, str(CLIENTS / script), *map(str, options)]
-
-
-def environment(**more: str) -> dict[str, str]:
-    """The clients wait longer on a slow machine, too: for a word, and before they call it a wait."""
-    return {**os.environ, "NETSTEPS_PATIENCE": f"{timeout_scale():.2f}", **more}
 
 
 def run(script: str, *options: object, said: str = "", **more: str) -> Finished:
@@ -84,7 +87,7 @@ def run(script: str, *options: object, said: str = "", **more: str) -> Finished:
         text=True,
         errors="surrogateescape",
         timeout=DEADLINE,
-        env=environment(**more),
+        env={**os.environ, **more},
     )
 
 
@@ -95,8 +98,25 @@ def start(script: str, *options: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment(),
     )
+
+
+def together(
+    visit: Callable[[Case], Result], cases: Iterable[Case], at_once: int = 4
+) -> list[tuple[Case, Result]]:
+    """Most of a visit is waiting, so several go on at once. On a machine where they take very long
+    some are left out, and it is said how many."""
+    cases, start = list(cases), time.monotonic()
+
+    def in_time(case: Case) -> list[Result]:
+        return [visit(case)] if time.monotonic() < start + ENOUGH else []
+
+    with ThreadPoolExecutor(at_once) as pool:
+        results = list(zip(cases, pool.map(in_time, cases)))
+    done = [(case, result) for case, results_of_it in results for result in results_of_it]
+    if len(done) < len(cases):
+        print(f"{len(done)} of {len(cases)} cases were tried in {ENOUGH:g} s", file=sys.stderr)
+    return done
 
 
 def wait_for(client: subprocess.Popen[str], text: str) -> str:

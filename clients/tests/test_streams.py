@@ -6,6 +6,7 @@ What cannot be done is told in one sentence, and nothing else is taken for the r
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pty
@@ -15,7 +16,7 @@ import unittest
 from collections.abc import Iterator
 from pathlib import Path
 
-from processes import CLIENTS, CONVERSATIONS, DEADLINE, command, environment
+from processes import CLIENTS, CONVERSATIONS, DEADLINE, command, together
 from servers import Server, hotline
 
 PROGRAMS = sorted(
@@ -43,6 +44,7 @@ NEEDED = {  # what must stand in the command
     "socketserver/get_in_parts.py": ["/"],
     "timeline.py": ["/nowhere"],
 }
+HELP = [command(program, "--help") for program in PROGRAMS]
 CLOSED = {"stdin": "<&-", "stdout": ">&-", "stderr": "2>&-", "all three": "<&- >&- 2>&-"}
 ASCII = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -56,7 +58,7 @@ def run(words: list[str], how: str = "", **more: str) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=DEADLINE,
-        env=environment(**more),
+        env={**os.environ, **more},
     )
 
 
@@ -70,7 +72,6 @@ def run_without_reader(words: list[str]) -> Ended:
             stdout=writer,
             stderr=subprocess.PIPE,
             timeout=DEADLINE,
-            env=environment(),
         )
     finally:
         os.close(writer)
@@ -109,20 +110,26 @@ class Streams(unittest.TestCase):
     def test_numbers_that_are_none(self) -> None:
         wrong = ["9" * 5000, "0" * 4999 + "7" * 12, "-1", "", "0x10", "\udcff"]
         whole = ["\u0663", "1_0", " 1"]  # int() and float() take them
+        cases = []
         for option, programs in NUMBERS.items():
+            is_time = option in ("--seconds", "--timeout", "--idle-timeout")
+            all_of_them = wrong if is_time else wrong + whole
             for program in sorted(programs):
                 # All of them with one program, and with each what Python's int() refuses.
-                is_time = option in ("--seconds", "--timeout", "--idle-timeout")
-                all_of_them = wrong if is_time else wrong + whole
-                for text in all_of_them if program == min(programs) else wrong[:2]:
-                    with self.subTest(program, option=option, text=text[:10]):
-                        port = [] if option == "--port" or "unix" in program else ["--port", "1"]
-                        needed = NEEDED.get(program, [])
-                        ended = run(command(program, *needed, *port, f"{option}={text}"))
-                        self.assert_ends(ended, 2)
-                        error = ended.stderr.decode().splitlines()[-1]
-                        self.assertRegex(error, rf"{option}.*: ")
-                        self.assertLess(len(error), 300)
+                texts = all_of_them if program == min(programs) else wrong[:2]
+                cases += [(program, option, text) for text in texts]
+
+        def ended_with(case: tuple[str, str, str]) -> Ended:
+            program, option, text = case
+            port = [] if option == "--port" or "unix" in program else ["--port", "1"]
+            return run(command(program, *NEEDED.get(program, []), *port, f"{option}={text}"))
+
+        for (program, option, text), ended in together(ended_with, cases):
+            with self.subTest(program, option=option, text=text[:10]):
+                self.assert_ends(ended, 2)
+                error = ended.stderr.decode().splitlines()[-1]
+                self.assertRegex(error, rf"{option}.*: ")
+                self.assertLess(len(error), 300)
 
     def test_a_port_may_have_leading_zeros(self) -> None:
         with Server(hotline) as server:
@@ -148,42 +155,40 @@ class Streams(unittest.TestCase):
 
     def test_an_output_of_ascii(self) -> None:
         with self.conversations() as commands:
-            for words in commands:
+            for words, ended in together(lambda words: run(words, **ASCII), commands):
                 with self.subTest(words=words[1:3]):
-                    ended = run(words, **ASCII)
                     self.assert_ends(ended, 0)
                     self.assertTrue(ended.stdout.isascii())
-        for program in PROGRAMS:
-            with self.subTest(program):
-                self.assert_ends(run(command(program, "--help"), **ASCII), 0)
+        for words, ended in together(lambda words: run(words, **ASCII), HELP):
+            with self.subTest(words=words[1:]):
+                self.assert_ends(ended, 0)
 
     def test_streams_that_are_closed(self) -> None:
         with self.conversations() as commands:
-            for words in commands:
-                for name, how in CLOSED.items():
-                    with self.subTest(name, words=words[1:3]):
-                        ended = run(words, how)
-                        self.assert_ends(ended, 0)
-                        self.assertEqual(ended.stderr, b"")
-        for program in PROGRAMS:
-            for name in ("stdout", "all three"):
-                with self.subTest(name, program=program):
-                    self.assert_ends(run(command(program, "--help"), CLOSED[name]), 0)
-            with self.subTest("stderr", program=program):
-                self.assert_ends(run(command(program, "--nonsense"), CLOSED["stderr"]), 2)
+            cases = itertools.product(commands, CLOSED)
+            for (words, name), ended in together(lambda it: run(it[0], CLOSED[it[1]]), cases):
+                with self.subTest(name, words=words[1:3]):
+                    self.assert_ends(ended, 0)
+                    self.assertEqual(ended.stderr, b"")
+        cases = itertools.product(HELP, ("stdout", "all three"))
+        for (words, name), ended in together(lambda it: run(it[0], CLOSED[it[1]]), cases):
+            with self.subTest(name, words=words[1:]):
+                self.assert_ends(ended, 0)
+        wrong = [command(program, "--nonsense") for program in PROGRAMS]
+        for words, ended in together(lambda words: run(words, CLOSED["stderr"]), wrong):
+            with self.subTest("stderr", words=words[1:]):
+                self.assert_ends(ended, 2)
 
     def test_an_output_that_is_full(self) -> None:
         with self.conversations() as commands:
-            for words in [*commands, *(command(program, "--help") for program in PROGRAMS)]:
+            for words, ended in together(lambda it: run(it, ">/dev/full"), commands + HELP):
                 with self.subTest(words=words[1:3]):
-                    ended = run(words, ">/dev/full")
                     self.assert_sentence(ended, "cannot write .*: No space left", 1)
 
     def test_an_output_that_nobody_reads(self) -> None:
         with self.conversations() as commands:
-            for words in [*commands, *(command(program, "--help") for program in PROGRAMS)]:
+            for words, ended in together(run_without_reader, commands + HELP):
                 with self.subTest(words=words[1:3]):
-                    ended = run_without_reader(words)
                     self.assert_ends(ended, 1)
                     self.assertEqual(ended.stderr, b"")
 
@@ -233,7 +238,7 @@ class Streams(unittest.TestCase):
                 stdin=theirs,
                 stdout=theirs,
                 stderr=theirs,
-                env=environment(PYTHONPATH=folder, LC_ALL="C.UTF-8"),
+                env=dict(os.environ, PYTHONPATH=folder, LC_ALL="C.UTF-8"),
             )
             os.close(theirs)
             os.write(ours, b"echo \xe9 is Latin-1\n\x04")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from processes import run
 
+os.environ["NETSTEPS_PATIENCE"] = "1"  # these logs are of a fast machine, wherever they are drawn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from timeline import Event, draw, longest_wait, sentence, visits  # noqa: E402

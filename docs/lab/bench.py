@@ -35,6 +35,7 @@ ROUNDS = 2  # in each sitting; each gives one figure for each server
 LEAST_NOISE = 0.03  # that a run is lucky says nothing about the next
 NOISE_OF_A_CORE = 0.08  # so much two runs differ for each core that others keep busy, as we saw
 SPARE = 256  # descriptors that a program needs beside those of its callers
+TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # of all TCP sockets
 IDLE = {True: 300, False: 1000}  # silent callers, in a quick run and in a full one
 
 
@@ -315,11 +316,12 @@ def wait_for(process: "subprocess.Popen[str]", port: str) -> str:
     wanted = f"{int(port):04X}"
     end = time.monotonic() + 10
     while time.monotonic() < end and not gone(process):
-        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-            rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
-            listening = [row for row in rows if row[1].endswith(f":{wanted}") and row[3] == "0A"]
-            if any(holds(process.pid, inode) for *_, inode in (row[:10] for row in listening)):
-                return port
+        for table in TABLES:
+            with suppress(OSError):  # a kernel without IPv6 has no tcp6
+                rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
+                listens = [row for row in rows if row[1].endswith(f":{wanted}") and row[3] == "0A"]
+                if any(holds(process.pid, inode) for *_, inode in (row[:10] for row in listens)):
+                    return port
         time.sleep(0.02)  # there is nothing to wait on: a listener tells nobody that it is there
     raise Stop(f"nobody listens on port {port}")
 

@@ -2,12 +2,14 @@
 
 import json
 import re
+import subprocess
 import sys
 import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Optional
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs/lab"))
@@ -222,6 +224,19 @@ class Verdicts(unittest.TestCase):
         alone = bench.judged(played(bench.MODES[0], {"02": lines(1)}, lost))
         self.assertIsNone(alone["noise"])
         self.assertIn("nothing to compare with", bench_report.conclusion(alone, ["02"]))
+
+
+class Waiting(unittest.TestCase):
+    def test_a_kernel_without_ipv6_has_no_table_of_it(self) -> None:
+        port = bench.free_port()
+        listens = f"import socket; socket.create_server(('127.0.0.1', {port})).accept()"
+        command = [sys.executable, "-c", listens]
+        with subprocess.Popen(command, start_new_session=True, text=True) as program:
+            try:
+                with mock.patch.object(bench, "TABLES", ("/proc/net/no_tcp6", *bench.TABLES)):
+                    self.assertEqual(bench.wait_for(program, str(port)), str(port))
+            finally:
+                program.kill()
 
 
 if __name__ == "__main__":

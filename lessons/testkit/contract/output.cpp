@@ -174,3 +174,15 @@ TEST_CASE("O4: on a port that nobody can learn it does not start, and says why")
     hung_up.reader.close();
     expect_refused(hung_up.path);
 }
+
+TEST_CASE("O5: a start that fails ends, though nobody reads why") {
+    Server first = start(Service::hotline);
+    for (const auto& stuck_log : all_stuck) {
+        const Stuck stuck = stuck_log();
+        CAPTURE(stuck.name);
+        Server second(with_stream(2, stuck.path, {"--port", std::to_string(first.port())}),
+                      {.ready = Ready::at_once});
+        CHECK(second.wait_exit(3s) == 1);
+    }
+    expect_well(first, Service::hotline);
+}

@@ -4,7 +4,8 @@
 // Run it   ./lab run 01/7    and then    python3 clients/hostile/resetter.py --port PORT
 // See      Callers hang up in the middle of a word. The next one is served as if nothing happened.
 // Was      In step 6 any error was the end of the server.
-// Broken   Who says exit and has sent more than we read gets a reset for a goodbye.
+// Broken   A client that says exit and has sent more than we read gets a reset for a goodbye. And a
+//          log that nobody reads stops us: 2>&1 | sleep 1000, and 1,500 resets later.
 
 #include <netinet/in.h>
 #include <sys/socket.h>

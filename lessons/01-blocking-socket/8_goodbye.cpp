@@ -6,7 +6,8 @@
 // See      Both answers come, then the end of the stream, never "connection reset".
 // Was      Step 7 closed with bytes unread. The kernel answers that with a reset, and a reset can
 //          destroy answers that are still on their way.
-// Broken   A caller who says nothing holds the line for ever. Only a kill ends this server.
+// Broken   A caller who says nothing holds the line for ever. Only a kill ends this server. A log
+//          that nobody reads stops it, as in step 7.
 
 #include <netinet/in.h>
 #include <sys/socket.h>

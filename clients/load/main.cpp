@@ -8,6 +8,7 @@
 #include "awake.hpp"
 #include "crowd.hpp"
 #include "household.hpp"
+#include "number.hpp"
 
 #include <getopt.h>
 #include <sys/prctl.h>
@@ -15,10 +16,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#include <limits>
 #include <optional>
 #include <random>
 #include <set>
@@ -165,13 +166,11 @@ void play(const Plan& plan, std::vector<std::unique_ptr<Guest>>& guests) {
         guest->end();
 }
 
-int number_from(std::string_view text) {
-    int number = 0;
-    const auto read = std::from_chars(text.begin(), text.end(), number);
-    if (read.ec != std::errc{} || read.ptr != text.end() || number < 0)
-        throw std::invalid_argument("a number is wanted, not \"" + std::string(text) + "\"\n" +
-                                    usage);
-    return number;
+template <typename Number = int>
+Number number_from(const std::string& name, std::string_view text, Number lowest = 0,
+                   Number highest = std::numeric_limits<Number>::max()) {
+    if (const auto number = number_in(text, lowest, highest)) return *number;
+    throw std::invalid_argument(not_a_number(name, text, lowest, highest) + '\n' + usage);
 }
 
 Plan plan_from(int argc, char** argv) {
@@ -197,7 +196,9 @@ Plan plan_from(int argc, char** argv) {
     for (int chosen = 0; chosen != -1;) {
         chosen = getopt_long(argc, argv, "", known.data(), nullptr);
         if (chosen == '?') throw std::invalid_argument(usage);
-        if (chosen != -1) *numbers[static_cast<std::size_t>(chosen)].second = number_from(optarg);
+        if (chosen == -1) continue;
+        const auto& [name, number] = numbers[static_cast<std::size_t>(chosen)];
+        *number = number_from(std::string("--") + name, optarg);
     }
     if (scene.size < 1 || scene.depth < 1) throw std::invalid_argument(usage);
     return plan;
@@ -223,15 +224,18 @@ int main(int argc, char** argv) try {
     std::vector<std::unique_ptr<Guest>> guests;
     for (int i = optind; i < argc; ++i) {
         const std::string_view said = argv[i];
-        const auto colon = std::min(said.find(':'), said.size() - 1);
-        const int port = number_from(said.substr(colon + 1));
-        if (port < 1 || port > 65535) throw std::invalid_argument(usage);
-        guests.push_back(std::make_unique<Guest>(i - optind, number_from(said.substr(0, colon)),
-                                                 static_cast<in_port_t>(port), plan, pattern));
+        const auto colon = said.find(':');
+        if (colon == said.npos) throw std::invalid_argument(usage);
+        const int pid = number_from("a PID", said.substr(0, colon), 1);
+        const auto port = number_from<in_port_t>("a PORT", said.substr(colon + 1), 1);
+        guests.push_back(std::make_unique<Guest>(i - optind, pid, port, plan, pattern));
     }
     if (guests.empty()) throw std::invalid_argument(usage);
     play(plan, guests);
     return EXIT_SUCCESS;
+} catch (const std::invalid_argument& error) {
+    std::cerr << "load: " << error.what() << '\n';
+    return 2; // a wrong command line
 } catch (const std::exception& error) {
     std::cerr << "load: " << error.what() << '\n';
     return EXIT_FAILURE;

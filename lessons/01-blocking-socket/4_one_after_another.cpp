@@ -15,7 +15,6 @@
 #include <charconv>
 #include <cstdlib>
 #include <iostream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -89,9 +88,10 @@ in_port_t port_from(int argc, char** argv) {
     in_port_t port = 0;
     const std::string_view text = argc > 1 ? argv[1] : "0";
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw std::invalid_argument("the port must be a number from 0 to 65535");
-    return port;
+    if (error == std::errc{} && end == text.data() + text.size()) return port;
+    std::cerr << argv[0] << ": the port is a number from 0 to 65535, not \"" << text
+              << "\"\nusage: " << argv[0] << " [PORT]\n";
+    std::exit(2); // The sign for a wrong command line.
 }
 
 int main(int argc, char** argv) try {

@@ -6,7 +6,8 @@
 // See      Both answers come, then the end of the stream, never "connection reset".
 // Was      Step 7 closed with bytes unread. The kernel answers that with a reset, and a reset can
 //          destroy answers that are still on their way.
-// Broken   A caller who says nothing holds the line for ever. Only a kill ends this server.
+// Broken   A caller who says nothing holds the line for ever. Only a kill ends this server. A log
+//          that nobody reads stops it, as in step 7.
 
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -23,7 +24,6 @@
 #include <iostream>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -206,9 +206,10 @@ in_port_t port_from(int argc, char** argv) {
     in_port_t port = 0;
     const std::string_view text = argc > 1 ? argv[1] : "0";
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw std::invalid_argument("the port must be a number from 0 to 65535");
-    return port;
+    if (error == std::errc{} && end == text.data() + text.size()) return port;
+    std::cerr << argv[0] << ": the port is a number from 0 to 65535, not \"" << text
+              << "\"\nusage: " << argv[0] << " [PORT]\n";
+    std::exit(2); // The sign for a wrong command line.
 }
 
 // Does nothing. But a signal with a handler wakes the call in which we sleep; without SA_RESTART

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
 from hotline import Hotline, Service, Switchboard, make_service
 from serving import GRACE, PASSING, SHORT_OF_ROOM
-from serving import fill_standard_streams, listen_on, log_line, parse_options
+from serving import fill_standard_streams, give_up, listen_on, log_line, parse_options
 
 AT_A_TIME = 64  # callers who are picked up in one turn: those on the line wait meanwhile
 HEARD = memoryview(bytearray(64 * 1024))  # One for all: who is called back empties it at once.
@@ -316,7 +316,7 @@ def main() -> int:
     try:
         asyncio.run(serve(options))
     except OSError as error:  # The door is broken: accept() fails for a reason that will not pass.
-        sys.exit(f"{sys.argv[0]}: accept: {error.strerror}")
+        give_up(f"accept: {error.strerror}")
     return 0
 
 

@@ -773,5 +773,5 @@ TEST_CASE("a port that is taken: one line that says so and what to do, and the f
     expect_hello(server);
     Server wrong = step(12, {"--port", "http"}, ServerOptions{.ready = Ready::at_once});
     CHECK(wrong.wait_exit() == 2);
-    CHECK(wrong.log().find("--port takes a number from 0 to 65535") != std::string::npos);
+    CHECK(wrong.log().find("--port is a number from 0 to 65535") != std::string::npos);
 }

@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
 from hotline import Echo, Hotline, Service, Setting, Switchboard
 from serving import GRACE, PASSING, SHORT_OF_ROOM, TICK, Patience, StopFlag
-from serving import bell_for_signals, fill_standard_streams, log_line, parse_options, say
-from serving import say_goodbye
+from serving import bell_for_signals, fill_standard_streams, give_up, log_line, parse_options
+from serving import say_goodbye, say_where
 
 MOST_THREADS = 500  # unless --max-clients says otherwise
 MOST_CHILDREN = 200
@@ -283,7 +283,7 @@ class Tuned(socketserver.TCPServer):
                 log_line(f"no room for a caller: {error.strerror}; I wait a second")
                 self.rest(1)
             elif error.errno not in PASSING and self.socket_type == socket.SOCK_STREAM:
-                sys.exit(f"{sys.argv[0]}: accept: {error.strerror}")
+                give_up(f"accept: {error.strerror}")
             raise
 
     def service_actions(self) -> None:
@@ -404,7 +404,7 @@ def open_server(options: argparse.Namespace, desk: Desk) -> Tuned:
         return server_class(options)(address, handler, desk)
     except OSError as error:
         why = error.strerror or "an address is four numbers, such as 127.0.0.1"
-        sys.exit(f"{sys.argv[0]}: cannot listen on {where}: {why}")
+        give_up(f"cannot listen on {where}: {why}")
 
 
 def main() -> int:
@@ -419,7 +419,8 @@ def main() -> int:
             server.most = options.max_clients or usual
         host_and_port = options.kind in ("tcp", "udp")
         address = server.server_address
-        say(f"listening on {'{}:{}'.format(*address) if host_and_port else address}\n")
+        text = "{}:{}".format(*address) if host_and_port else str(address)
+        say_where(text, options.port != 0 or not host_and_port)
         with suppress(Stopped):
             server.serve_forever(TICK)
         desk.closing.notice()

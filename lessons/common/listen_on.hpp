@@ -3,6 +3,7 @@
 
 #include "check.hpp"
 #include "fd.hpp"
+#include "say_where.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -10,7 +11,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 
@@ -52,8 +52,7 @@ inline Fd listen_on(const std::string& host, in_port_t port, int flags = 0) try 
     check(::bind(listener.number(), where, size), "bind");
     check(::listen(listener.number(), SOMAXCONN), "listen");
     check(::getsockname(listener.number(), where, &size), "getsockname");
-    if (!(std::cout << "listening on " << to_text(address) << std::endl))
-        throw std::runtime_error("cannot write the port to standard output");
+    say_where(to_text(address), port != 0);
     return listener;
 } catch (const std::system_error& error) {
     std::string why = error.what();

@@ -1,20 +1,19 @@
 // Given: the options that every lesson's final server takes.
 #pragma once
 
+#include "number.hpp"
+
 #include <getopt.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <iostream>
-#include <sstream>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
 struct Options {
@@ -65,26 +64,12 @@ inline std::string own_usage; // of those options, behind the others'
     refuse(program);
 }
 
-// `text` as a plain decimal number from `lowest` to `highest`, the whole of it. Or we refuse.
+// The value of an option as a number. Or we refuse.
 template <typename Number>
 Number number_from(const char* program, const char* name, std::string_view text, Number lowest,
                    Number highest) {
-    Number number{};
-    std::from_chars_result read{};
-    if constexpr (std::is_floating_point_v<Number>)
-        read = std::from_chars(text.begin(), text.end(), number, std::chars_format::fixed);
-    else
-        read = std::from_chars(text.begin(), text.end(), number);
-
-    // Asked this way round, "nan" is refused too: it is neither smaller nor larger.
-    const bool in_range = number >= lowest && number <= highest;
-    if (read.ec != std::errc{} || read.ptr != text.end() || !in_range) {
-        std::ostringstream what;
-        what << "--" << name << " takes a number from " << lowest << " to " << highest << ", not \""
-             << text << '"';
-        refuse(program, what.str());
-    }
-    return number;
+    if (const auto number = number_in(text, lowest, highest)) return *number;
+    refuse(program, not_a_number("--" + std::string(name), text, lowest, highest));
 }
 
 // The values of own options stand behind all letters.

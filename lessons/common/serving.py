@@ -7,12 +7,15 @@ import argparse
 import errno
 import math
 import os
+import select
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 TICK = 0.25  # seconds that a call may sleep where nothing else would wake it
 GRACE = 1.0  # seconds for the end, after SIGTERM and after goodbye
@@ -60,6 +63,82 @@ def fill_standard_streams() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
+    open_terminal_anew()
+    log.open()
+
+
+def open_terminal_anew() -> None:
+    """A terminal has room as soon as it takes one byte, and a line is longer. Opened once more it is
+    an open file of our own, and to make that one non-blocking disturbs nobody else."""
+    if os.isatty(2):
+        with suppress(OSError):  # It may belong to another user: then the shell's has to do.
+            own = os.open("/proc/self/fd/2", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            os.dup2(own, 2)
+            os.close(own)
+
+
+def has_room(number: int) -> bool:
+    """Would a write of at most PIPE_BUF bytes return at once? poll() says so of a pipe."""
+    asked = select.poll()
+    asked.register(number, select.POLLOUT)
+    return any(event & select.POLLOUT for _, event in asked.poll(0))
+
+
+class Log:
+    """Lines on standard error. Nobody has to read them: where there is no room, a line is dropped,
+    and the next one that finds room says how many were."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # Between has_room() and write() no other thread writes.
+        self._dropped = -1
+
+    def open(self) -> None:
+        """Children that we fork drop lines, too. What we all share is the position in an open file
+        (fork(2)): that is our counter, and nothing is ever written to the file."""
+        self._dropped = os.memfd_create("dropped log lines")
+
+    def write(self, text: str) -> None:
+        with self._lock:
+            if not has_room(2):
+                self._drop(1)
+                return
+            dropped = self._take_dropped()
+            were = "line was" if dropped == 1 else "lines were"
+            note = f"{dropped} log {were} dropped\n" if dropped else ""
+            line = (note + text).encode(errors="replace")[: select.PIPE_BUF - 1] + b"\n"
+            try:
+                if os.write(2, line) < len(line):
+                    self._drop(dropped + 1)
+            except OSError:  # Nobody will ever read it.
+                self._drop(dropped + 1)
+
+    def _drop(self, count: int) -> None:
+        if self._dropped >= 0:
+            os.lseek(self._dropped, count, os.SEEK_CUR)
+
+    def _take_dropped(self) -> int:
+        if self._dropped < 0:
+            return 0
+        count = os.lseek(self._dropped, 0, os.SEEK_CUR)
+        try:
+            os.lseek(self._dropped, -count, os.SEEK_CUR)
+        except OSError:  # Before zero: another process has said how many.
+            return 0
+        return count
+
+
+log = Log()
+
+
+def log_line(text: str) -> None:
+    """Writes one line to the log. Never fails, and never waits."""
+    log.write(text)
+
+
+def give_up(text: str) -> NoReturn:
+    """Ends the program (status 1), even where nobody reads why."""
+    log_line(f"{sys.argv[0]}: {text}")
+    sys.exit(1)
 
 
 def say(text: str) -> None:
@@ -67,7 +146,21 @@ def say(text: str) -> None:
     try:
         os.write(1, text.encode())
     except OSError as error:
-        sys.exit(f"{sys.argv[0]}: cannot write to standard output: {error.strerror}")
+        give_up(f"cannot write to standard output: {error.strerror}")
+
+
+def say_where(address: str, user_has_chosen: bool) -> None:
+    """Prints where we listen. Where nobody can read it, a server whose user has chosen the address
+    serves all the same. An address that the kernel has chosen nobody could learn."""
+    with suppress(OSError):
+        if has_room(1) and os.write(1, f"listening on {address}\n".encode()):
+            return
+    if not user_has_chosen:
+        give_up(
+            "cannot write to standard output, and nobody would know the port:"
+            " choose one with --port, or read the output"
+        )
+    log_line(f"listening on {address}, which standard output does not take")
 
 
 class Parser(argparse.ArgumentParser):
@@ -120,14 +213,6 @@ def parse_options(
     return parser.parse_args()
 
 
-def log_line(text: str) -> None:
-    """Writes one line to standard error; a server does not die because nobody reads its log."""
-    try:
-        os.write(2, (text + "\n").encode())
-    except OSError:
-        pass
-
-
 def listen_on(host: str, port: int) -> socket.socket:
     """A listening socket, and a line that says so. Ends the program (status 1) where it cannot."""
     try:
@@ -142,8 +227,8 @@ def listen_on(host: str, port: int) -> socket.socket:
         listener.listen(socket.SOMAXCONN)
     except OSError as error:
         why = error.strerror or "an address is four numbers, such as 127.0.0.1"
-        sys.exit(f"{sys.argv[0]}: cannot listen on {host}:{port}: {why}")
-    say("listening on {}:{}\n".format(*listener.getsockname()))
+        give_up(f"cannot listen on {host}:{port}: {why}")
+    say_where("{}:{}".format(*listener.getsockname()), port != 0)
     return listener
 
 

@@ -14,6 +14,7 @@
 #include "factory.hpp"
 #include "line_receiver.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "protocol.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -93,7 +94,7 @@ public:
 
 int main(int argc, char** argv) try {
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     ShouterFactory factory;
     EventLoop loop;
     loop.listen(factory, "127.0.0.1", port);

@@ -21,6 +21,7 @@
 #include "line_receiver.hpp"
 #include "listen_on.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "protocol.hpp"
 #include "request.hpp"
 #include "resolve.hpp"
@@ -123,7 +124,7 @@ private:
 
 int main(int argc, char** argv) try {
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Office office;
     ClerkFactory factory(office);
     office.loop.listen(factory, "127.0.0.1", port);

@@ -19,6 +19,7 @@
 #include "line_receiver.hpp"
 #include "listen_on.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "protocol.hpp"
 #include "retry.hpp"
 #include "standard_streams.hpp"
@@ -70,23 +71,25 @@ Deferred<std::string> first_line_of(EventLoop& loop, const sockaddr_in& address)
     return add_timeout(heard, loop, 5s);
 }
 
-sockaddr_in address_from(const std::string& word) {
+constexpr const char* arguments = "[HOST:]PORT ...";
+
+sockaddr_in address_from(const char* program, const std::string& word) {
     const auto colon = word.find(':');
-    const auto port = std::stoi(colon == std::string::npos ? word : word.substr(colon + 1));
-    if (port < 1 || port > 65535) throw std::invalid_argument("a port is a number from 1 to 65535");
-    return address_of(colon == std::string::npos ? "127.0.0.1" : word.substr(0, colon),
-                      static_cast<in_port_t>(port));
+    const auto port = argument_from<in_port_t>(
+        program, arguments, "a port", colon == std::string::npos ? word : word.substr(colon + 1), 1,
+        65535);
+    return address_of(colon == std::string::npos ? "127.0.0.1" : word.substr(0, colon), port);
 }
 
 int main(int argc, char** argv) try {
     fill_standard_streams();
-    if (argc < 2) throw std::invalid_argument("whom do I call? Say PORT or HOST:PORT, or several");
+    if (argc < 2) refuse_arguments(argv[0], arguments, "takes the servers that it is to call");
     EventLoop loop;
     int left = argc - 1;
     int failed = 0;
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
-        first_line_of(loop, address_from(word))
+        first_line_of(loop, address_from(argv[0], word))
             .add_callback([word](const std::string& line) {
                 std::cout << word << " says: " << line << std::endl;
             })

@@ -21,6 +21,7 @@
 #include "get_page.hpp"
 #include "line_receiver.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "page.hpp"
 #include "protocol.hpp"
 #include "standard_streams.hpp"
@@ -138,10 +139,13 @@ private:
 int main(int argc, char** argv) try {
     fill_standard_streams();
     Desk desk;
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    constexpr const char* arguments = "[PORT [URL [URL [MILLISECONDS]]]]";
+    const in_port_t port = port_from(argc, argv, arguments);
     for (int i = 2; i < std::min(argc, 4); ++i)
         desk.urls.emplace_back(argv[i]);
-    if (argc > 4) desk.limits.time = std::chrono::milliseconds(std::stoi(argv[4]));
+    if (argc > 4)
+        desk.limits.time = std::chrono::milliseconds(
+            argument_from<int>(argv[0], arguments, "the time limit", argv[4], 1, 86'400'000));
     ReaderFactory factory(desk);
     desk.loop.listen(factory, "127.0.0.1", port);
     desk.loop.run();

@@ -18,6 +18,7 @@
 #include "failure.hpp"
 #include "listen_on.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "protocol.hpp"
 #include "standard_streams.hpp"
 #include "timeout.hpp"
@@ -134,10 +135,14 @@ private:
 // Arguments: our port, and the port of the server.
 int main(int argc, char** argv) try {
     fill_standard_streams();
-    if (argc != 3) throw std::invalid_argument("takes two ports: ours, and the server's");
+    constexpr const char* arguments = "PORT SERVER_PORT";
+    if (argc != 3) refuse_arguments(argv[0], arguments, "takes two ports: ours, and the server's");
+    const in_port_t port = port_from(argc, argv, arguments);
+    const auto server =
+        argument_from<in_port_t>(argv[0], arguments, "the server's port", argv[2], 1, 65535);
     EventLoop loop;
-    ProxyFactory factory(loop, address_of("127.0.0.1", static_cast<in_port_t>(std::stoi(argv[2]))));
-    loop.listen(factory, "127.0.0.1", static_cast<in_port_t>(std::stoi(argv[1])));
+    ProxyFactory factory(loop, address_of("127.0.0.1", server));
+    loop.listen(factory, "127.0.0.1", port);
     loop.run();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

@@ -18,6 +18,7 @@
 #include "hotline_protocol.hpp"
 #include "house.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "signal_watcher.hpp"
 #include "standard_streams.hpp"
 #include "talk.hpp"
@@ -56,7 +57,7 @@ int main(int argc, char** argv) try {
     };
     loop.watch(std::make_unique<SignalWatcher>(std::initializer_list<int>{SIGTERM, SIGINT}, stop),
                {.reading = true});
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     house.open(loop.listen(factory, "127.0.0.1", port));
     loop.run();
     return EXIT_SUCCESS;

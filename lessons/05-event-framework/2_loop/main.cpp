@@ -15,6 +15,7 @@
 #include "listen_on.hpp"
 #include "log.hpp"
 #include "make_service.hpp"
+#include "number.hpp"
 #include "reactor.hpp"
 #include "standard_streams.hpp"
 
@@ -124,7 +125,7 @@ private:
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Reactor reactor;
     reactor.watch(std::make_unique<Door>(reactor, listen_on("127.0.0.1", port, SOCK_NONBLOCK)),
                   {.reading = true});

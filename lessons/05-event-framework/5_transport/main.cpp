@@ -17,6 +17,7 @@
 #include "listen_on.hpp"
 #include "log.hpp"
 #include "make_service.hpp"
+#include "number.hpp"
 #include "reactor.hpp"
 #include "socket_transport.hpp"
 #include "standard_streams.hpp"
@@ -178,7 +179,7 @@ int main(int argc, char** argv) try {
     fill_standard_streams();
     const sigset_t signals = SignalThread::signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr); // The new thread inherits this.
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Reactor reactor;
     reactor.watch(std::make_unique<Door>(reactor, listen_on("127.0.0.1", port, SOCK_NONBLOCK)),
                   {.reading = true});

@@ -14,6 +14,7 @@
 #include "factory.hpp"
 #include "log.hpp"
 #include "make_service.hpp"
+#include "number.hpp"
 #include "protocol.hpp"
 #include "standard_streams.hpp"
 
@@ -171,7 +172,7 @@ int main(int argc, char** argv) try {
     fill_standard_streams();
     const sigset_t signals = SignalThread::signals();
     pthread_sigmask(SIG_BLOCK, &signals, nullptr); // The new thread inherits this.
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     PlainSwitchboard switchboard; // It outlives the loop, which owns all who use it.
     EventLoop loop;
     HotlineFactory factory(loop, switchboard);

@@ -14,6 +14,7 @@
 // Changed  base_server.hpp, threading_mix_in.hpp
 
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -83,7 +84,7 @@ extern "C" void stop(int /*number*/) {
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<HookedServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
     the_server = &server;
     std::signal(SIGTERM, stop);

@@ -14,6 +14,7 @@
 #include "log.hpp"
 #include "open.hpp"
 #include "options.hpp"
+#include "say_where.hpp"
 #include "shared_counter.hpp"
 #include "standard_streams.hpp"
 
@@ -25,7 +26,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -115,8 +115,7 @@ void run(const Address& address, const RequestHandlerClass& handler_class, const
         explain(address, error);
     }
     const Reachable reachable(*server);
-    if (!(std::cout << "listening on " << server->server_address.text() << std::endl))
-        throw std::runtime_error("cannot write the address to standard output");
+    say_where(server->server_address.text(), address.family() == AF_UNIX || address.port() != 0);
     if (!stop_asked) server->serve_forever();
 }
 

@@ -1,18 +1,17 @@
 // The command line of the file server.
 #pragma once
 
+#include "number.hpp"
 #include "readiness.hpp"
 
 #include <getopt.h>
 #include <netinet/in.h>
 
 #include <array>
-#include <charconv>
 #include <cstdlib>
 #include <iostream>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 struct FileOptions {
     std::string folder = ".";
@@ -38,16 +37,12 @@ inline constexpr std::string_view file_usage =
     std::exit(2);
 }
 
-// A plain decimal number, the whole of the text. Or we refuse.
+// The value of an option as a number. Or we refuse.
 template <typename Number>
 Number number_from(const char* program, const std::string& name, std::string_view text,
                    Number lowest, Number highest) {
-    Number number{};
-    const auto [end, error] = std::from_chars(text.begin(), text.end(), number);
-    if (error != std::errc() || end != text.end() || !(number >= lowest && number <= highest))
-        refuse(program, "--" + name + " takes a number from " + std::to_string(lowest) + " to " +
-                            std::to_string(highest) + ", not \"" + std::string(text) + '"');
-    return number;
+    if (const auto number = number_in(text, lowest, highest)) return *number;
+    refuse(program, not_a_number("--" + name, text, lowest, highest));
 }
 
 inline FileOptions file_options_from(int argc, char** argv) {

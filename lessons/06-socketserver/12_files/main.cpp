@@ -19,6 +19,7 @@
 #include "file_options.hpp"
 #include "log.hpp"
 #include "open.hpp"
+#include "say_where.hpp"
 #include "site.hpp"
 #include "standard_streams.hpp"
 #include "tcp_server.hpp"
@@ -30,7 +31,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <system_error>
@@ -93,8 +93,7 @@ int main(int argc, char** argv) try {
     const Site site(options.folder);
     Open<FileServer> server(options, site);
     const Reachable reachable(server);
-    if (!(std::cout << "listening on " << server.server_address.text() << std::endl))
-        throw std::runtime_error("cannot write the address to standard output");
+    say_where(server.server_address.text(), options.port != 0);
     if (!stop_asked) server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

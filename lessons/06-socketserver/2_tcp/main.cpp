@@ -12,6 +12,7 @@
 
 #include "base_server.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "standard_streams.hpp"
 #include "tcp_server.hpp"
@@ -82,7 +83,7 @@ private:
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<Traced> server(Address("127.0.0.1", port));
     std::cout << "listening on " << server.server_address.text() << std::endl;
     server.serve_forever();

@@ -15,6 +15,7 @@
 #include "base_request_handler.hpp"
 #include "check.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -83,7 +84,7 @@ int main(int argc, char** argv) try {
     }
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv, "[PORT | eager]");
     Open<TCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
     std::cout << "listening on " << server.server_address.text() << std::endl;
     server.serve_forever();

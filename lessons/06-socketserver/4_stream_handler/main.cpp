@@ -11,6 +11,7 @@
 // New      line_size.hpp, patience.hpp, socket_file.hpp, stream_request_handler.hpp
 
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -44,7 +45,7 @@ protected:
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<TCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
     std::cout << "listening on " << server.server_address.text() << std::endl;
     server.serve_forever();

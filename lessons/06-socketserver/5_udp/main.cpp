@@ -12,6 +12,7 @@
 
 #include "datagram_request_handler.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -37,7 +38,7 @@ protected:
 
 int main(int argc, char** argv) try {
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<UDPServer> server(Address("127.0.0.1", port),
                            make_handler<UpperHandler<DatagramRequestHandler>>);
     std::cout << "listening on " << server.server_address.text() << std::endl;

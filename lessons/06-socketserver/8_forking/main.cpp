@@ -13,6 +13,7 @@
 
 #include "forking_mix_in.hpp"
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -54,7 +55,7 @@ protected:
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<ForkingTCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
     std::cout << "listening on " << server.server_address.text() << std::endl;
     server.serve_forever();

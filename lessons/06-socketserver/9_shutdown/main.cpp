@@ -13,6 +13,7 @@
 //          stream_request_handler.hpp
 
 #include "log.hpp"
+#include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
 #include "standard_streams.hpp"
@@ -54,7 +55,7 @@ extern "C" void stop(int /*number*/) {
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
     fill_standard_streams();
-    const auto port = static_cast<in_port_t>(argc > 1 ? std::stoi(argv[1]) : 0);
+    const in_port_t port = port_from(argc, argv);
     Open<TCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
     the_server = &server;
     std::signal(SIGTERM, stop);

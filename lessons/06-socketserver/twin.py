@@ -337,6 +337,7 @@ def remove_dead(path: str) -> None:
     """A path stays when its server dies. Nobody lives there if nobody answers."""
     with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
         if stat.S_ISSOCK(os.lstat(path).st_mode):
+            probe.setblocking(False)  # Its queue may be full: then it lives.
             try:
                 probe.connect(path)
             except ConnectionRefusedError:

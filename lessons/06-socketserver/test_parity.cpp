@@ -837,6 +837,46 @@ TEST_CASE("UDPServer: an answer to each datagram, also to an empty one; finish()
     }
 }
 
+TEST_CASE("a datagram that names the server as its sender is dropped, and no other") {
+    class Echo final : public DatagramRequestHandler {
+    public:
+        using DatagramRequestHandler::DatagramRequestHandler;
+
+    protected:
+        void handle() override { wfile.write(rfile.read()); }
+    };
+    const auto ask = [](auto& server, const Fd& socket, const Address& to) {
+        check(::sendto(socket.number(), "again", 5, 0, to.get(), to.size()), "sendto");
+        server.timeout = Seconds(5 * slowness);
+        server.handle_request();
+        std::string answer(100, '\0');
+        const auto size = ::recv(socket.number(), answer.data(), answer.size(), MSG_DONTWAIT);
+        return size == -1 ? "nothing" : answer.substr(0, static_cast<std::size_t>(size));
+    };
+    // To forge a sender takes privileges. What the server's own socket sends looks the same.
+    for (const char* host : {"127.0.0.1", "0.0.0.0"}) {
+        CAPTURE(host);
+        Open<UDPServer> server(Address(host, 0), make_handler<Echo>);
+        const Fd itself(check(::dup(server.fileno()), "dup"));
+        const Address here("127.0.0.1", server.server_address.port());
+        CHECK(ask(server, itself, here) == "nothing");
+        const Fd client(check(::socket(AF_INET, SOCK_DGRAM, 0), "socket"));
+        CHECK(ask(server, client, here) == "again");
+    }
+    // Another machine's server may have the same port.
+    Open<UDPServer> server(anywhere, make_handler<Echo>);
+    const Open<UDPServer> other(Address("127.0.0.2", server.server_address.port()),
+                                make_handler<Echo>);
+    const Fd its_socket(check(::dup(other.fileno()), "dup"));
+    CHECK(ask(server, its_socket, server.server_address) == "again");
+
+    const std::string path =
+        std::filesystem::temp_directory_path() / ("test_parity." + std::to_string(::getpid()));
+    Open<UnixDatagramServer> local(Address::at_path(path), make_handler<Echo>);
+    const Fd itself(check(::dup(local.fileno()), "dup"));
+    CHECK(ask(local, itself, local.server_address) == "nothing");
+}
+
 TEST_CASE("at the limit of descriptors serve_forever() rests, and then serves who has waited") {
     Open<TCPServer> server(anywhere, working(echo_line));
     Client client(server.server_address);

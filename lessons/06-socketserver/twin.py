@@ -286,6 +286,10 @@ class Tuned(socketserver.TCPServer):
                 sys.exit(f"{sys.argv[0]}: accept: {error.strerror}")
             raise
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """A datagram that names us as its sender is forged: we would answer ourselves for ever."""
+        return self.socket_type == socket.SOCK_STREAM or client_address != self.server_address
+
     def service_actions(self) -> None:
         super().service_actions()
         while self.is_full() and not self.desk.closing.asked:

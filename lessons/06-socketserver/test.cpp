@@ -4,7 +4,9 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -272,6 +274,33 @@ TEST_CASE("step 6: a dead one's path is taken over; a living one's is not, nor a
     Server fifth = step(6, {folder / std::string(110, 'x')}, {.ready = Ready::at_once});
     CHECK(fifth.wait_exit() == 1);
     CHECK(fifth.log().find("1 to 107 are possible") != std::string::npos);
+}
+
+TEST_CASE("step 6: a server whose accept queue is full lives, and keeps its path") {
+    const Folder folder;
+    const sockaddr_un address = unix_address(folder / "full.stream");
+    const OwnedFd busy(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::bind(busy.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(::listen(busy.get(), 0) == 0);
+    std::list<Client> queue;
+    do
+        queue.emplace_back(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK);
+    while (queue.back().reach(address));
+    Server second = step(6, {folder / "full"}, {.ready = Ready::at_once});
+    CHECK(second.wait_exit() == 1);
+    CHECK(second.log().find("Address already in use") != std::string::npos);
+}
+
+TEST_CASE("step 6: a folder that stays locked ends the start with a sentence") {
+    const Folder folder;
+    const OwnedFd lock(::open((folder / "").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    REQUIRE(::flock(lock.get(), LOCK_EX | LOCK_NB) == 0);
+    Server locked_out = step(6, {folder / "upper"}, {.ready = Ready::at_once});
+    CHECK(locked_out.wait_exit() == 1);
+    CHECK(locked_out.log().find("another program has locked the folder ") != std::string::npos);
+    REQUIRE(::flock(lock.get(), LOCK_UN) == 0);
+    Server free = step(6, {folder / "upper"}, {.ready = Ready::at_once});
+    expect_listening(free);
 }
 
 TEST_CASE("step 7: all at once, each by a thread of its own, and nothing is left of them") {

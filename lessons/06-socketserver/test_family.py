@@ -7,6 +7,7 @@ Python's clients call our servers here, and what is checked of ours is checked o
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import re
@@ -260,6 +261,35 @@ class Family(unittest.TestCase):
             third = subprocess.run([*command, "--path", path], capture_output=True, text=True)
             self.assertEqual(third.returncode, 1)
             self.assertEqual(Path(path).read_text(), "a letter")
+
+    @of_each("unix", "unixgram")
+    def test_nothing_holds_up_the_start(self, command: list[str], kind: str, mode: str) -> None:
+        """A full accept queue is a sign of life; a folder that stays locked is a sentence."""
+        if mode != "plain":
+            return  # They share these lines.
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as busy:
+            path = os.path.join(folder, "busy")
+            busy.bind(path)
+            busy.listen(0)
+            queue = self.enterContext(contextlib.ExitStack())
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    client = queue.enter_context(socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    client.connect(path)
+            self.refused([*command, "--path", path], "in use")
+            if command[:-4] != OURS:
+                return  # Python locks nothing.
+            lock = os.open(folder, os.O_RDONLY)
+            self.addCleanup(os.close, lock)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            free = os.path.join(folder, "free")
+            self.refused([*command, "--path", free], "choose a --path in a folder of your own")
+
+    def refused(self, command: list[str], sentence: str) -> None:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(sentence, done.stderr)
 
 
 class Programs(unittest.TestCase):

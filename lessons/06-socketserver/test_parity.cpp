@@ -21,6 +21,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+#include <future>
+#include <limits>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -71,6 +73,13 @@ bool soon(const auto& holds) {
     while (!holds() && Clock::now() < end)
         std::this_thread::yield();
     return holds();
+}
+
+// Work that must return: only a hung program needs the minute.
+void in_time(const auto& work) {
+    auto over = std::async(std::launch::async, work);
+    if (over.wait_for(4s * slowness) == std::future_status::ready) return over.get();
+    std::abort(); // The thread cannot be ended. doctest says which case it was.
 }
 
 // A client on a connection; no call of it takes longer than five seconds.
@@ -223,6 +232,49 @@ TEST_CASE("handle_request() waits as long as timeout says, and then calls handle
     CHECK(server.notes.text().starts_with("handle_timeout handle_timeout "));
 }
 
+TEST_CASE("a timeout of infinity, or of more than a clock can count, waits; NaN is refused") {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (const double longest : {std::numeric_limits<double>::infinity(), 1e10, 1e300}) {
+        CAPTURE(longest);
+        std::string heard;
+        const auto reader = working([&](StreamRequestHandler& handler) {
+            handler.patience.timeout = Seconds(longest);
+            handler.wfile.write("say it\n");
+            heard = handler.rfile.readline();
+        });
+        Open<Noting<TCPServer>> server(anywhere, reader);
+        server.timeout = Seconds(longest);
+        std::thread serving([&] { server.handle_request(); });
+        Client client(server.server_address);
+        CHECK(client.line() == "say it\n"); // So nothing is there to read, and it has to wait.
+        client.say("hello\n");
+        serving.join();
+        CHECK(heard == "hello\n");
+        CHECK(server.notes.text() == "shutdown_request ");
+
+        Open<TCPServer> other(anywhere, working(echo_line));
+        const Serving its_thread(other, Seconds(longest));
+        Client next(other.server_address);
+        next.say("hello\n");
+        CHECK(next.rest() == "hello\n");
+    }
+    Open<Noting<TCPServer>> server(anywhere, working([&](StreamRequestHandler& handler) {
+                                       handler.patience.timeout = Seconds(nan);
+                                       handler.rfile.readline();
+                                   }));
+    in_time([&] { CHECK_THROWS_AS(server.serve_forever(Seconds(nan)), std::invalid_argument); });
+    server.timeout = Seconds(nan);
+    in_time([&] { CHECK_THROWS_AS(server.handle_request(), std::invalid_argument); });
+    server.timeout = std::nullopt;
+    Client client(server.server_address);
+    in_time([&] { server.handle_request(); });
+    CHECK(client.rest().empty());
+    CHECK(server.notes.text().starts_with("handle_error(a timeout is NaN"));
+    server.timeout = -Seconds(std::numeric_limits<double>::infinity());
+    in_time([&] { server.handle_request(); });
+    CHECK(server.notes.text().ends_with("handle_timeout "));
+}
+
 TEST_CASE("handle_request() handles one request, and no second one") {
     Open<Noting<TCPServer>> server(anywhere, working(echo_line));
     Client first(server.server_address);
@@ -267,6 +319,51 @@ TEST_CASE("shutdown() where nobody serves returns, and the next serve_forever() 
     Open<TCPServer> server(anywhere, working(echo_line));
     server.shutdown();
     server.serve_forever(Seconds(3600));
+}
+
+TEST_CASE("shutdown() returns also where serve_forever() begins again at once") {
+    Open<TCPServer> server(anywhere, working(echo_line));
+    std::atomic<bool> done = false;
+    std::thread thread([&] {
+        while (!done)
+            server.serve_forever(Seconds(3600));
+    });
+    in_time([&] {
+        for (int i = 0; i < 2'000; ++i)
+            server.shutdown();
+        done = true;
+        server.shutdown();
+    });
+    thread.join();
+}
+
+TEST_CASE("a stop asked for while an exception ends serve_forever() is for the next one") {
+    class Ending : public TCPServer {
+    public:
+        using TCPServer::TCPServer;
+
+    protected:
+        void service_actions() override {
+            stop_soon(); // A signal handler may come at this moment.
+            throw std::runtime_error("enough");
+        }
+    };
+    Open<Ending> server(anywhere, working([](auto&) {}));
+    const Client client(server.server_address);
+    CHECK_THROWS_WITH(server.serve_forever(), "enough");
+    in_time([&] { server.serve_forever(Seconds(3600)); });
+}
+
+TEST_CASE("serve_forever() twice at once: an error in the second thread, and the first serves on") {
+    Open<TCPServer> server(anywhere, working(echo_line));
+    const Serving serving(server);
+    Client first(server.server_address);
+    first.say("one\n");
+    CHECK(first.rest() == "one\n"); // So it serves.
+    in_time([&] { CHECK_THROWS_AS(server.serve_forever(), std::logic_error); });
+    Client second(server.server_address);
+    second.say("two\n");
+    CHECK(second.rest() == "two\n");
 }
 
 TEST_CASE("shutdown() in a handler: an error in the thread that serves, and right in another") {
@@ -650,11 +747,39 @@ TEST_CASE("a server without Open is neither bound nor listening until you say so
     const Client client(server.server_address);
 }
 
-TEST_CASE("a server that is closed says so when it is to serve") {
-    Open<TCPServer> server(anywhere, working(echo_line));
-    server.server_close();
-    server.timeout = Seconds(0.05);
-    CHECK(server.fileno() == -1);
+TEST_CASE("a closed server has no request to wait for, and says so") {
+    const auto check_it = [](auto& server) {
+        server.server_close();
+        CHECK(server.fileno() == -1);
+        in_time([&] { CHECK_THROWS_AS(server.serve_forever(Seconds(3600)), std::logic_error); });
+        in_time([&] { CHECK_THROWS_AS(server.handle_request(), std::logic_error); });
+        server.timeout = Seconds(3600);
+        in_time([&] { CHECK_THROWS_AS(server.handle_request(), std::logic_error); });
+        in_time([&] { server.shutdown(); }); // Nobody serves.
+        CHECK_THROWS_AS(server.server_bind(), std::system_error);
+        server.server_close(); // It is closed already.
+    };
+    Open<TCPServer> tcp(anywhere, working(echo_line));
+    check_it(tcp);
+    Open<UDPServer> udp(anywhere, make_handler<DatagramRequestHandler>);
+    check_it(udp);
+    Open<ThreadingTCPServer> threading(anywhere, working(echo_line));
+    check_it(threading);
+    Open<ForkingTCPServer> forking(anywhere, working(echo_line));
+    check_it(forking);
+}
+
+TEST_CASE("a server that a hook closes ends serve_forever() with an error") {
+    class Closing : public TCPServer {
+    public:
+        using TCPServer::TCPServer;
+
+    protected:
+        void service_actions() override { server_close(); }
+    };
+    Open<Closing> server(anywhere, working([](auto&) {}));
+    const Client client(server.server_address);
+    in_time([&] { CHECK_THROWS_AS(server.serve_forever(Seconds(3600)), std::logic_error); });
 }
 
 TEST_CASE("fileno(): two servers in one poll()") {
@@ -710,6 +835,46 @@ TEST_CASE("UDPServer: an answer to each datagram, also to an empty one; finish()
         answer.resize(static_cast<std::size_t>(check(count, "recv")));
         CHECK(answer == heard);
     }
+}
+
+TEST_CASE("a datagram that names the server as its sender is dropped, and no other") {
+    class Echo final : public DatagramRequestHandler {
+    public:
+        using DatagramRequestHandler::DatagramRequestHandler;
+
+    protected:
+        void handle() override { wfile.write(rfile.read()); }
+    };
+    const auto ask = [](auto& server, const Fd& socket, const Address& to) {
+        check(::sendto(socket.number(), "again", 5, 0, to.get(), to.size()), "sendto");
+        server.timeout = Seconds(5 * slowness);
+        server.handle_request();
+        std::string answer(100, '\0');
+        const auto size = ::recv(socket.number(), answer.data(), answer.size(), MSG_DONTWAIT);
+        return size == -1 ? "nothing" : answer.substr(0, static_cast<std::size_t>(size));
+    };
+    // To forge a sender takes privileges. What the server's own socket sends looks the same.
+    for (const char* host : {"127.0.0.1", "0.0.0.0"}) {
+        CAPTURE(host);
+        Open<UDPServer> server(Address(host, 0), make_handler<Echo>);
+        const Fd itself(check(::dup(server.fileno()), "dup"));
+        const Address here("127.0.0.1", server.server_address.port());
+        CHECK(ask(server, itself, here) == "nothing");
+        const Fd client(check(::socket(AF_INET, SOCK_DGRAM, 0), "socket"));
+        CHECK(ask(server, client, here) == "again");
+    }
+    // Another machine's server may have the same port.
+    Open<UDPServer> server(anywhere, make_handler<Echo>);
+    const Open<UDPServer> other(Address("127.0.0.2", server.server_address.port()),
+                                make_handler<Echo>);
+    const Fd its_socket(check(::dup(other.fileno()), "dup"));
+    CHECK(ask(server, its_socket, server.server_address) == "again");
+
+    const std::string path =
+        std::filesystem::temp_directory_path() / ("test_parity." + std::to_string(::getpid()));
+    Open<UnixDatagramServer> local(Address::at_path(path), make_handler<Echo>);
+    const Fd itself(check(::dup(local.fileno()), "dup"));
+    CHECK(ask(local, itself, local.server_address) == "nothing");
 }
 
 TEST_CASE("at the limit of descriptors serve_forever() rests, and then serves who has waited") {

@@ -286,6 +286,10 @@ class Tuned(socketserver.TCPServer):
                 give_up(f"accept: {error.strerror}")
             raise
 
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """A datagram that names us as its sender is forged: we would answer ourselves for ever."""
+        return self.socket_type == socket.SOCK_STREAM or client_address != self.server_address
+
     def service_actions(self) -> None:
         super().service_actions()
         while self.is_full() and not self.desk.closing.asked:
@@ -337,6 +341,7 @@ def remove_dead(path: str) -> None:
     """A path stays when its server dies. Nobody lives there if nobody answers."""
     with suppress(FileNotFoundError), socket.socket(socket.AF_UNIX) as probe:
         if stat.S_ISSOCK(os.lstat(path).st_mode):
+            probe.setblocking(False)  # Its queue may be full: then it lives.
             try:
                 probe.connect(path)
             except ConnectionRefusedError:

@@ -36,9 +36,9 @@ public:
     // after so many seconds without one. Ignores `timeout`.
     void serve_forever(Seconds poll_interval = Seconds(0.5)) {
         const Shift::OnDuty on_duty(shift_);
-        while (!shift_.is_to_end()) {
+        while (!shift_.take_stop()) {
             const bool ready = wait_for_request(poll_interval);
-            if (shift_.is_to_end()) break;
+            if (shift_.take_stop()) break;
             if (ready) handle_request_noblock();
             service_actions();
         }
@@ -48,13 +48,14 @@ public:
     // returns at once. Throws std::logic_error in the thread that serves.
     void shutdown() {
         shift_.insist_on_another_thread();
+        const unsigned running = shift_.number();
         stop_soon();
-        shift_.wait_for_end();
+        shift_.wait_for_end_of(running);
     }
 
     // Ends serve_forever(), and does not wait: from anywhere, also from a signal handler.
     void stop_soon() noexcept {
-        shift_.ask_to_end();
+        shift_.ask_to_stop();
         lookout_.ring();
     }
 
@@ -65,7 +66,7 @@ public:
 
     // Waits for one request, and handles it; or calls handle_timeout().
     void handle_request() {
-        const auto end = Clock::now() + timeout.value_or(Seconds(0));
+        const auto end = deadline_in(timeout.value_or(Seconds(0)));
         while (!wait_for_request(timeout ? Seconds(end - Clock::now()) : Seconds(1)))
             if (timeout && Clock::now() >= end) return handle_timeout();
         handle_request_noblock();
@@ -113,7 +114,7 @@ private:
     bool wait_for_request(Seconds time) {
         const Seconds rest = shortage_.left();
         if (rest > Seconds(0)) return lookout_.wait(-1, std::min(time, rest));
-        return lookout_.wait(has_room() ? fileno() : -1, time);
+        return lookout_.wait(has_room() ? check_open(fileno()) : -1, time);
     }
 
     // It is there, so nothing here waits for it; but who has come may be gone again.

@@ -103,6 +103,8 @@ private:
         why += address.family() == AF_UNIX
                    ? ". Choose a --path in a folder of your own"
                    : ". Ports below 1024 are for root: choose another --port";
+    if (error.code() == std::errc::operation_would_block)
+        why += ". Stop that program, or choose a --path in a folder of your own";
     throw std::runtime_error("cannot listen on " + address.text() + ": " + why);
 }
 

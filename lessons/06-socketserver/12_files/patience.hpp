@@ -25,7 +25,7 @@ public:
     // When a call that begins now is too late.
     std::optional<Clock::time_point> end() const {
         if (!timeout) return std::nullopt;
-        return Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
+        return deadline_in(*timeout);
     }
 
     // Sleeps until the socket is ready. Throws std::system_error, whose code is
@@ -40,7 +40,7 @@ public:
 
     // A nap of the handler, which nobody waits for longer than for an answer.
     void nap(Seconds time) {
-        const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(time);
+        const auto end = deadline_in(time);
         while (!is_late(end)) {
             if (is_late(last_))
                 throw std::system_error(make_error_code(std::errc::timed_out), "nap");

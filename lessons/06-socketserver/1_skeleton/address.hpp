@@ -26,6 +26,11 @@ public:
     // The way to write it in a log: 127.0.0.1:4000.
     std::string text() const { return family() == AF_INET ? to_text(internet()) : "nobody"; }
 
+    // The same one? What the kernel leaves unused is 0.
+    bool operator==(const Address& other) const {
+        return std::memcmp(&storage_, &other.storage_, sizeof storage_) == 0;
+    }
+
     // For calls that read an address: bind(), sendto().
     const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
     socklen_t size() const { return size_; }

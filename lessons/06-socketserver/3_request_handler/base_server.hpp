@@ -38,9 +38,9 @@ public:
     // `timeout`.
     void serve_forever(Seconds poll_interval = Seconds(0.5)) {
         const Shift::OnDuty on_duty(shift_);
-        while (!shift_.is_to_end()) {
+        while (!shift_.take_stop()) {
             const bool ready = wait_for_request(poll_interval);
-            if (shift_.is_to_end()) break;
+            if (shift_.take_stop()) break;
             if (ready) handle_request_noblock();
             service_actions();
         }
@@ -49,13 +49,14 @@ public:
     // Ends serve_forever(), and waits until it has returned; where nobody serves, the next one
     // returns at once. Call it from another thread: who serves would wait for themselves.
     void shutdown() {
-        shift_.ask_to_end();
-        shift_.wait_for_end();
+        const unsigned running = shift_.number();
+        shift_.ask_to_stop();
+        shift_.wait_for_end_of(running);
     }
 
     // Waits for one request, `timeout` at most, and handles it.
     void handle_request() {
-        const auto end = Clock::now() + timeout.value_or(Seconds(0));
+        const auto end = deadline_in(timeout.value_or(Seconds(0)));
         while (!wait_for_request(timeout ? Seconds(end - Clock::now()) : Seconds(1)))
             if (timeout && Clock::now() >= end) return handle_timeout();
         handle_request_noblock();
@@ -98,7 +99,9 @@ protected:
     virtual void service_actions() {} // serve_forever() has made one turn.
 
 private:
-    bool wait_for_request(Seconds time) const { return is_ready(fileno(), POLLIN, time); }
+    bool wait_for_request(Seconds time) const {
+        return is_ready(check_open(fileno()), POLLIN, time);
+    }
 
     // It is there, so nothing here waits for it; but who has come may be gone again.
     void handle_request_noblock() {

@@ -14,7 +14,7 @@ public:
     // When a call that begins now has taken too long.
     std::optional<Clock::time_point> end() const {
         if (!timeout) return std::nullopt;
-        return Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
+        return deadline_in(*timeout);
     }
 
     // Sleeps until the socket is ready. Throws std::system_error, whose code is

@@ -4,6 +4,7 @@
 #include "address.hpp"
 #include "check.hpp"
 #include "fd.hpp"
+#include "readiness.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -12,8 +13,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <string>
+#include <system_error>
+#include <thread>
 
 // A port is free when its owner has ended. A path stays, whoever has died: the next bind() says
 // that it is in use. So we look who lives there, and remove what is dead; a living server keeps its
@@ -53,22 +57,33 @@ public:
 private:
     // Two servers that start at once would both find a dead path, and the slower one would remove
     // the path of the quicker one. So one of them looks, and the other waits. The kernel frees the
-    // lock when the descriptor is closed, or its owner dies.
+    // lock when the descriptor is closed, or its owner dies. But whoever may read the folder may
+    // lock it, and keep it locked: we ask again and again, for a second at most.
     void lock_folder_of(const std::filesystem::path& path) {
         const auto folder = path.has_parent_path() ? path.parent_path() : ".";
         folder_ = Fd(check(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open"));
-        check(::flock(folder_.number(), LOCK_EX), "flock");
+        const auto deadline = deadline_in(Seconds(1));
+        while (::flock(folder_.number(), LOCK_EX | LOCK_NB) == -1) {
+            if (errno != EWOULDBLOCK && errno != EINTR) check(-1, "flock");
+            if (Clock::now() >= deadline)
+                throw std::system_error(EWOULDBLOCK, std::generic_category(),
+                                        "another program has locked the folder " + folder.string() +
+                                            " (lslocks names it)");
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
     }
 
-    // A socket refuses the connection when nobody has it open any more. Any other answer is a sign
-    // of life, and so is one that asks for the other kind of socket.
+    // A socket refuses the connection when no process has it open any more. Any other answer is a
+    // sign of life: that it is the other kind of socket, or that its accept queue is full (EAGAIN;
+    // without SOCK_NONBLOCK we would wait for room in it, and no deadline would end that).
     static bool nobody_lives_at(const Address& address) {
         struct stat there {};
         if (::lstat(address.path().c_str(), &there) == -1 || !S_ISSOCK(there.st_mode)) {
             errno = EADDRINUSE;
             return false;
         }
-        const Fd probe(check(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+        const Fd probe(
+            check(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket"));
         const int result = ::connect(probe.number(), address.get(), address.size());
         const bool dead = result == -1 && errno == ECONNREFUSED;
         errno = EADDRINUSE;

@@ -4,6 +4,7 @@
 #include "log.hpp"
 #include "tcp_server.hpp"
 
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -40,10 +41,25 @@ protected:
                      std::to_string(packet.size()));
             throw std::system_error(EMSGSIZE, std::generic_category(), "recvfrom");
         }
+        if (is_from_us(client_address)) {
+            log_line("dropped a datagram: it names this server as its sender");
+            throw std::system_error(ELOOP, std::generic_category(), "recvfrom");
+        }
         packet.resize(static_cast<std::size_t>(size));
         return {Incoming{.socket = {}, .packet = std::move(packet)}, client_address};
     }
 
     void shutdown_request(Incoming& request) override { close_request(request); }
     void close_request(Incoming& /*request*/) override {} // There was no connection.
+
+private:
+    // Then it is forged: our answer would be our next request, and so on for ever. A server on all
+    // addresses of this machine is at each of them, where its port is taken.
+    bool is_from_us(const Address& sender) const {
+        if (sender == server_address) return true;
+        const in_port_t port = server_address.port();
+        if (sender.port() != port || server_address != Address("0.0.0.0", port)) return false;
+        const Fd probe(check(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+        return ::bind(probe.number(), sender.get(), sender.size()) == -1 && errno == EADDRINUSE;
+    }
 };

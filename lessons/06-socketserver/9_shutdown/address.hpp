@@ -56,6 +56,11 @@ public:
         return path().empty() ? "nobody" : path();
     }
 
+    // The same one? What the kernel leaves unused is 0.
+    bool operator==(const Address& other) const {
+        return std::memcmp(&storage_, &other.storage_, sizeof storage_) == 0;
+    }
+
     // For calls that read an address: bind(), sendto().
     const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage_); }
     socklen_t size() const { return size_; }

@@ -26,20 +26,18 @@ public:
     BaseServer& operator=(const BaseServer&) = delete;
     virtual ~BaseServer() = default;
 
-    // How long handle_request() waits before it calls handle_timeout(). Nothing: for ever.
-    std::optional<Seconds> timeout;
+    std::optional<Seconds> timeout; // for handle_request(); nothing: it waits for ever
 
-    // The descriptor that is readable when a request is there. With it a server can stand in
-    // somebody else's select().
+    // Readable when a request is there: so a server can stand in somebody else's select().
     virtual int fileno() const = 0;
 
-    // Handles one request after another, until somebody calls shutdown(). Calls service_actions()
-    // after each, and after so many seconds without one. Ignores `timeout`.
+    // Handles requests until somebody calls shutdown(). Calls service_actions() after each, and
+    // after so many seconds without one. Ignores `timeout`.
     void serve_forever(Seconds poll_interval = Seconds(0.5)) {
         const Shift::OnDuty on_duty(shift_);
-        while (!shift_.is_to_end()) {
+        while (!shift_.take_stop()) {
             const bool ready = wait_for_request(poll_interval);
-            if (shift_.is_to_end()) break;
+            if (shift_.take_stop()) break;
             if (ready) handle_request_noblock();
             service_actions();
         }
@@ -49,24 +47,25 @@ public:
     // returns at once. Throws std::logic_error in the thread that serves.
     void shutdown() {
         shift_.insist_on_another_thread();
+        const unsigned running = shift_.number();
         stop_soon();
-        shift_.wait_for_end();
+        shift_.wait_for_end_of(running);
     }
 
     // Ends serve_forever(), and does not wait: from anywhere, also from a signal handler.
     void stop_soon() noexcept {
-        shift_.ask_to_end();
+        shift_.ask_to_stop();
         lookout_.ring();
     }
 
-    // To stop is not to hang up: handlers in other threads and processes go on. After this they
-    // hear nothing more, and have a second to say what they owe. From anywhere, too.
+    // To stop is not to hang up: handlers elsewhere go on. After this they hear nothing more, and
+    // have a second to say what they owe. From anywhere, too.
     void hang_up() noexcept { end_of_calls_.ring(); }
     const Bell& end_of_calls() const { return end_of_calls_; }
 
-    // Waits for one request, `timeout` at most, and handles it.
+    // Waits for one request, and handles it; or calls handle_timeout().
     void handle_request() {
-        const auto end = Clock::now() + timeout.value_or(Seconds(0));
+        const auto end = deadline_in(timeout.value_or(Seconds(0)));
         while (!wait_for_request(timeout ? Seconds(end - Clock::now()) : Seconds(1)))
             if (timeout && Clock::now() >= end) return handle_timeout();
         handle_request_noblock();
@@ -82,7 +81,6 @@ protected:
     virtual bool verify_request(const Incoming& /*request*/, const Address& /*client_address*/) {
         return true;
     }
-
     // From here to the end of the request. May move it away, to another thread or process.
     virtual void process_request(Incoming& request, const Address& client_address) {
         finish_request(request, client_address);
@@ -117,7 +115,9 @@ protected:
     Lookout lookout_; // for a mix-in, which may have more to watch
 
 private:
-    bool wait_for_request(Seconds time) { return lookout_.wait(has_room() ? fileno() : -1, time); }
+    bool wait_for_request(Seconds time) {
+        return lookout_.wait(has_room() ? check_open(fileno()) : -1, time);
+    }
 
     // It is there, so nothing here waits for it; but who has come may be gone again.
     void handle_request_noblock() {

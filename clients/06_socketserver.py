@@ -19,7 +19,7 @@ import socket
 import tempfile
 
 from callers import names, table
-from talk import Parser, TalkError, port_number, run, seconds, show
+from talk import Parser, TalkError, host_name, port_number, run, seconds, show, socket_path
 
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
@@ -45,7 +45,7 @@ class Line:
         self.socket.connect(address)
 
     def say(self, lines: list[str]) -> None:
-        self.socket.sendall("".join(line + "\n" for line in lines).encode())
+        self.socket.sendall(b"".join(os.fsencode(line) + b"\n" for line in lines))
         if self.is_stream:
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -60,9 +60,13 @@ class Line:
 def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--kind", choices=FAMILIES, default="tcp", help="(default: %(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="for tcp and udp (%(default)s)")
+    parser.add_argument(
+        "--host", type=host_name, default="127.0.0.1", help="for tcp and udp (%(default)s)"
+    )
     parser.add_argument("--port", type=port_number, metavar="N", help="the port that it printed")
-    parser.add_argument("--path", default="hotline.socket", help="for unix and unixgram")
+    parser.add_argument(
+        "--path", type=socket_path, default="hotline.socket", help="for unix and unixgram"
+    )
     parser.add_argument("--callers", type=int, default=3, metavar="N", help="(%(default)s)")
     parser.add_argument("--say", nargs="+", default=["count", "upper hello"], metavar="LINE")
     parser.add_argument("--timeout", type=seconds, default=10.0, help="seconds (%(default)g)")
@@ -106,8 +110,9 @@ def main() -> int:
     except TimeoutError:
         raise TalkError(f"no answer within {options.timeout:g} s (--timeout)") from None
     except OSError as error:
+        why = error.strerror or error
         raise TalkError(
-            f"cannot call the server: {error.strerror}. Is it running, and of this --kind?"
+            f"cannot call the server: {why}. Is it running, and of this --kind?"
         ) from None
     rows, served = [["caller", "served by", "heard"]], []
     for name, lines in heard.items():
@@ -115,7 +120,7 @@ def main() -> int:
         if not found:
             raise TalkError(f"{name} was not greeted: {show(lines[0]) if lines else 'nothing'}")
         served.append((found[2], found[3]))
-        by = f"{found[1].decode()}, pid {found[2].decode()}, thread {found[3].decode()}"
+        by = f"{found[1].decode()}, pid {found[2].decode()}, thread {show(found[3])}"
         rows.append([name, by, "; ".join(map(show, lines[1:]))])
     print(f"{table(rows)}\n\n{meaning(served)}", flush=True)
     return 0

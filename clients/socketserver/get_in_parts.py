@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import http.client
+import os
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -37,7 +39,9 @@ def ask(
     """One request on a connection of its own; its timeout is for each thing that we wait for."""
     line = http.client.HTTPConnection(options.host, options.port, timeout=options.timeout)
     try:
-        line.request(method, options.target, headers=fields)
+        # What is no character of a target is sent as %XX (RFC 3986); what is given so, stays so.
+        target = quote(os.fsencode(options.target), safe="/?%&=:+,;@!$'()*~")
+        line.request(method, target, headers=fields)
         response = line.getresponse()
         return response, response.read()
     except http.client.IncompleteRead as error:

@@ -23,10 +23,12 @@ from talk import (
     Caller,
     Parser,
     TalkError,
+    host_name,
     port_number,
     run,
     seconds,
     show,
+    socket_path,
     timeout_scale,
     whole_number,
 )
@@ -60,7 +62,7 @@ class Line:
         self.socket.connect(address)
 
     def say(self, lines: list[str]) -> None:
-        self.socket.sendall("".join(line + "\n" for line in lines).encode())
+        self.socket.sendall(b"".join(os.fsencode(line) + b"\n" for line in lines))
         if self.is_stream:
             self.socket.shutdown(socket.SHUT_WR)
 
@@ -75,9 +77,13 @@ class Line:
 def parse() -> argparse.Namespace:
     parser = Parser(__doc__)
     parser.add_argument("--kind", choices=FAMILIES, default="tcp", help="(default: %(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="for tcp and udp (%(default)s)")
+    parser.add_argument(
+        "--host", type=host_name, default="127.0.0.1", help="for tcp and udp (%(default)s)"
+    )
     parser.add_argument("--port", type=port_number, metavar="N", help="the port that it printed")
-    parser.add_argument("--path", default="hotline.socket", help="for unix and unixgram")
+    parser.add_argument(
+        "--path", type=socket_path, default="hotline.socket", help="for unix and unixgram"
+    )
     parser.add_argument(
         "--callers", type=whole_number(1, 500), default=3, metavar="N", help="(%(default)s)"
     )
@@ -125,8 +131,9 @@ def main() -> int:
     except TimeoutError:
         raise TalkError(f"no answer within {options.timeout:g} s (--timeout)") from None
     except OSError as error:
+        why = error.strerror or error
         raise TalkError(
-            f"cannot call the server: {error.strerror}. Is it running, and of this --kind?"
+            f"cannot call the server: {why}. Is it running, and of this --kind?"
         ) from None
     rows, served = [["caller", "served by", "heard"]], []
     for name, lines in heard.items():
@@ -134,7 +141,7 @@ def main() -> int:
         if not found:
             raise TalkError(f"{name} was not greeted: {show(lines[0]) if lines else 'nothing'}")
         served.append((found[2], found[3]))
-        by = f"{found[1].decode()}, pid {found[2].decode()}, thread {found[3].decode()}"
+        by = f"{found[1].decode()}, pid {found[2].decode()}, thread {show(found[3])}"
         rows.append([name, by, "; ".join(map(show, lines[1:]))])
     print(f"{table(rows)}\n\n{meaning(served)}", flush=True)
     return 0

@@ -489,7 +489,9 @@ def whom_to_call() -> argparse.ArgumentParser:
     """The options that say where the server is; a parent for an argument parser."""
     parent = argparse.ArgumentParser(add_help=False)
     line = parent.add_argument_group("whom to call")
-    line.add_argument("--host", default="127.0.0.1", help="the server's host (%(default)s)")
+    line.add_argument(
+        "--host", type=host_name, default="127.0.0.1", help="the server's host (%(default)s)"
+    )
     line.add_argument(
         "--port", type=port_number, required=True, metavar="N", help="the port that it printed"
     )
@@ -589,6 +591,25 @@ def own_address(text: str) -> str:
 def quoted(text: str) -> str:
     """What was given, as far as one wants to read it again."""
     return repr(text if len(text) <= 40 else f"{text[:30]}...")
+
+
+def host_name(text: str) -> str:
+    try:
+        text.encode("idna")  # as the socket module does, which ends in a traceback otherwise
+    except UnicodeError:
+        name = show(os.fsencode(text))
+        raise argparse.ArgumentTypeError(f"{name!r} is no host: try 127.0.0.1") from None
+    return text
+
+
+def socket_path(text: str) -> str:
+    size = len(os.fsencode(text))
+    if not 1 <= size <= 107:
+        raise argparse.ArgumentTypeError(
+            f"the path has {size} bytes, and a socket's has 1 to 107: go to its folder (cd), and give"
+            " its name"
+        )
+    return text
 
 
 # The way out

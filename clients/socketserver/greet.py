@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -18,7 +19,7 @@ def main() -> int:
     with caller_for(options) as caller:
         print(show(caller.receive_line()))
         for line in options.line:
-            caller.send(line.encode() + b"\n")
+            caller.send(os.fsencode(line) + b"\n")
             print(show(caller.receive_line()))
         caller.send(b"exit\n")
         caller.receive_end()

@@ -14,13 +14,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from talk import Parser, TalkError, run, seconds, show
+from talk import Parser, TalkError, run, seconds, show, socket_path
 
 
 def main() -> int:
     parser = Parser(__doc__)
     parser.add_argument("kind", choices=("stream", "datagram"))
-    parser.add_argument("path", help="the server's")
+    parser.add_argument("path", type=socket_path, help="the server's")
     parser.add_argument("text", nargs="*", default=["hello", "how are you"], help="what to say")
     parser.add_argument("--timeout", type=seconds, default=10.0, help="seconds (%(default)g)")
     options = parser.parse_args()
@@ -32,12 +32,13 @@ def main() -> int:
                 line.bind(os.path.join(folder, "client"))
             line.connect(options.path)
             for text in options.text:
-                line.sendall(text.encode())
-                print(f"{text} -> {show(line.recv(65536))}")
+                said = os.fsencode(text)  # the bytes that were typed, whatever they are
+                line.sendall(said)
+                print(f"{show(said)} -> {show(line.recv(65536))}")
         except TimeoutError:
             raise TalkError("the server does not answer") from None
         except OSError as error:
-            why = f"cannot talk to {options.path}: {error.strerror}"
+            why = f"cannot talk to {options.path}: {error.strerror or error}"
             raise TalkError(f"{why}. Is the server running, and of this kind?") from None
     return 0
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,8 +18,9 @@ def main() -> int:
     options = parser.parse_args()
     with caller_for(options) as caller:
         for line in options.line:
-            caller.send(line.encode() + b"\n")
-            print(f"{line} -> {show(caller.receive_line())}")
+            said = os.fsencode(line)  # the bytes that were typed, whatever they are
+            caller.send(said + b"\n")
+            print(f"{show(said)} -> {show(caller.receive_line())}")
         caller.half_close()
         caller.receive_end()
     return 0

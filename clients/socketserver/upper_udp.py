@@ -6,6 +6,7 @@ A datagram may get lost, the question or the answer. So whoever asks has to ask 
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 from pathlib import Path
@@ -38,9 +39,13 @@ def main() -> int:
     options = parser.parse_args()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         line.settimeout(options.timeout / TRIES)
-        line.connect((options.host, options.port))
+        try:
+            line.connect((options.host, options.port))
+        except OSError as error:
+            raise TalkError(f"cannot call {options.host}: {error.strerror or error}") from None
         for text in options.text:
-            print(f"{text!r} -> {show(ask(line, text.encode()))!r}")
+            said = os.fsencode(text)  # the bytes that were typed, whatever they are
+            print(f"'{show(said)}' -> '{show(ask(line, said))}'")
     return 0
 
 

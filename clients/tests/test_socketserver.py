@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 
 from processes import DEADLINE
 
 CLIENT = Path(__file__).resolve().parent.parent / "06_socketserver.py"
+SMALL = CLIENT.parent / "socketserver"
 SERVER = os.environ.get("SERVER_06", "")
 
 
@@ -74,6 +77,53 @@ class SocketServerClient(unittest.TestCase):
             self.assertEqual((code, out), (1, ""))
             self.assertRegex(err, "cannot call the server|nobody listens on 127")
             self.assertNotIn("Traceback", err)
+
+    def test_bytes_that_are_no_text(self) -> None:
+        """They are sent as they were typed; where none can be used, a sentence says so."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = str(listener.getsockname()[1])
+            told: list[bytes] = []
+
+            def serve() -> None:
+                line, _ = listener.accept()
+                with line, line.makefile("rb") as said:
+                    line.sendall(b"no greeting of ours\n")
+                    told.append(said.readline())
+
+            for client in (CLIENT, *(SMALL / name for name in ("upper_tcp.py", "greet.py"))):
+                listening = threading.Thread(target=serve)
+                listening.start()
+                first = ["--callers", "1", "--say"] if client == CLIENT else []
+                self.sentence(client, "--port", port, *first, b"\xff", code=None)
+                listening.join(DEADLINE)
+                self.assertEqual(told.pop(), b"\xff\n")
+        self.sentence(SMALL / "upper_udp.py", "--port", "1", b"\xff")
+        self.sentence(SMALL / "unix_echo.py", "stream", b"/nowhere\xff", b"\xff")
+        self.sentence(SMALL / "get_in_parts.py", "--port", "1", b"/\xff")
+        for client in (CLIENT, SMALL / "upper_udp.py", SMALL / "get_in_parts.py"):
+            target = ["/"] if client.name == "get_in_parts.py" else []
+            self.sentence(client, "--port", "1", "--host", b"\xff", *target, code=2)
+            self.sentence(client, "--port", "1", "--host", "x" * 64, *target, code=2)
+
+    def test_a_path_that_is_too_long(self) -> None:
+        long = "/" + "x" * 107
+        for client, kind in (
+            (CLIENT, ["--kind", "unix", "--path"]),
+            (SMALL / "unix_echo.py", ["stream"]),
+        ):
+            said = self.sentence(client, *kind, long, code=2)
+            self.assertIn("the path has 108 bytes", said)
+            self.sentence(client, *kind, long[:-1])  # It fits, and no server is there.
+
+    def sentence(self, *command: str | bytes | Path, code: int | None = 1) -> str:
+        done = subprocess.run(
+            [sys.executable, *command], capture_output=True, text=True, timeout=DEADLINE
+        )
+        if code is not None:  # None: how it ends is another test's business.
+            self.assertEqual(done.returncode, code, done.stderr)
+        self.assertNotIn("Traceback", done.stderr)
+        self.assertNotIn("None", done.stderr)
+        return done.stderr
 
     def test_a_port_is_missing(self) -> None:
         code, _, err = run("--kind", "udp")

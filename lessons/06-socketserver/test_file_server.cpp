@@ -99,7 +99,7 @@ std::string range(std::size_t first, std::size_t last) {
 
 // A file that has changed a moment ago has no tag yet. Asks until it has one.
 std::string tag_of(Caller& caller, const std::string& target) {
-    const auto end = std::chrono::steady_clock::now() + 30s * patience();
+    const auto end = std::chrono::steady_clock::now() + 30s * timeout_scale();
     while (true) {
         const auto fields = get(caller, target).fields;
         if (fields.contains("ETag")) return fields.at("ETag");
@@ -427,7 +427,7 @@ TEST_CASE("a FIFO is looked at and not opened: whoever waits to write into it wa
         const std::string text{std::istreambuf_iterator<char>(stat), {}};
         return text.find(") S ") != std::string::npos;
     };
-    const auto end = std::chrono::steady_clock::now() + 10s * patience();
+    const auto end = std::chrono::steady_clock::now() + 10s * timeout_scale();
     while (!is_asleep() && std::chrono::steady_clock::now() < end)
         std::this_thread::yield();
     {

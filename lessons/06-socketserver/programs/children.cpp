@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <string>
 
@@ -20,9 +22,12 @@ protected:
     }
 };
 
-int main() {
+int main() try {
     std::signal(SIGPIPE, SIG_IGN);
     Open<ForkingTCPServer> server(Address("127.0.0.1", 0), make_handler<ChildHandler>);
     std::cout << "listening on " << server.server_address.text() << std::endl;
     server.serve_forever();
+} catch (const std::exception& error) {
+    std::cerr << "cannot serve: " << error.what() << '\n';
+    return EXIT_FAILURE;
 }

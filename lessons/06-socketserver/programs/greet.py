@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Greets each caller with their address and the date, and answers lines until `exit`."""
+"""Greets each client with the server's address and the date, and answers lines until `exit`."""
 
 import contextlib
 import socketserver
@@ -7,9 +7,11 @@ import time
 
 
 class GreetingHandler(socketserver.StreamRequestHandler):
+    server: socketserver.TCPServer
+
     def handle(self) -> None:
-        host, port = self.client_address
-        self.wfile.write(f"Connection {host}:{port} at {time.ctime()} succeed!\n".encode())
+        address = "{}:{}".format(*self.server.server_address)
+        self.wfile.write(f"Connection {address} at {time.ctime()} succeed!\n".encode())
         while (line := self.rfile.readline(1024)) not in (b"", b"exit\n"):
             self.wfile.write(line)
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <semaphore>
 #include <string>
@@ -29,7 +31,7 @@ protected:
     }
 };
 
-int main() {
+int main() try {
     std::signal(SIGPIPE, SIG_IGN);
     Open<ThreadingTCPServer> server(Address("127.0.0.1", 0), make_handler<ThreadHandler>);
     std::cout << "listening on " << server.server_address.text() << std::endl;
@@ -39,4 +41,7 @@ int main() {
     server.shutdown();
     background.join();
     std::cout << "three were served, and the server is shut down\n";
+} catch (const std::exception& error) {
+    std::cerr << "cannot serve: " << error.what() << '\n';
+    return EXIT_FAILURE;
 }

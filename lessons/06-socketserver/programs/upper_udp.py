@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A server that answers each datagram in upper case."""
+"""A server that answers each datagram in upper case, without the blanks around it."""
 
 import contextlib
 import socketserver
@@ -7,7 +7,7 @@ import socketserver
 
 class UpperHandler(socketserver.DatagramRequestHandler):
     def handle(self) -> None:
-        self.wfile.write(self.rfile.read().upper())
+        self.wfile.write(self.rfile.read().strip().upper())
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ TEST_CASE("O2: lines of the log that are dropped are counted, and it says how ma
             CHECK(::write(stuck.reader.get(), stuck.release.data(), 1) == 1);
         std::string log = read_now(stuck);
         CHECK(dropped_according_to(log) == 0);
-        const Deadline deadline = patient(10s);
+        const Deadline deadline = scaled(10s);
         while (dropped_according_to(log) == 0 && !deadline.passed()) {
             be_rude(server, Service::hotline);
             server.settle(before);

@@ -18,6 +18,6 @@ inline void say_where(const std::string& address, bool user_has_chosen) {
     if (said) return;
     if (!user_has_chosen)
         throw std::runtime_error("cannot write to standard output, and nobody would know the port: "
-                                 "choose one with --port, or read the output");
+                                 "choose one yourself, or read the output");
     log_line("listening on ", address, ", which standard output does not take");
 }

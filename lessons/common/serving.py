@@ -158,7 +158,7 @@ def say_where(address: str, user_has_chosen: bool) -> None:
     if not user_has_chosen:
         give_up(
             "cannot write to standard output, and nobody would know the port:"
-            " choose one with --port, or read the output"
+            " choose one yourself, or read the output"
         )
     log_line(f"listening on {address}, which standard output does not take")
 

@@ -17,6 +17,7 @@
 #include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
+#include "say_where.hpp"
 #include "standard_streams.hpp"
 #include "stream_request_handler.hpp"
 #include "tcp_server.hpp"
@@ -26,7 +27,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 
@@ -89,7 +89,7 @@ int main(int argc, char** argv) try {
     the_server = &server;
     std::signal(SIGTERM, stop);
     std::signal(SIGINT, stop);
-    std::cout << "listening on " << server.server_address.text() << std::endl;
+    say_where(server.server_address.text(), port != 0);
     server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

@@ -14,6 +14,7 @@
 #include "log.hpp"
 #include "number.hpp"
 #include "open.hpp"
+#include "say_where.hpp"
 #include "standard_streams.hpp"
 #include "tcp_server.hpp"
 
@@ -22,7 +23,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <string>
 #include <utility>
 
@@ -85,7 +85,7 @@ int main(int argc, char** argv) try {
     fill_standard_streams();
     const in_port_t port = port_from(argc, argv);
     Open<Traced> server(Address("127.0.0.1", port));
-    std::cout << "listening on " << server.server_address.text() << std::endl;
+    say_where(server.server_address.text(), port != 0);
     server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

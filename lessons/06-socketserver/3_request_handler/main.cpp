@@ -18,6 +18,7 @@
 #include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
+#include "say_where.hpp"
 #include "standard_streams.hpp"
 #include "tcp_server.hpp"
 
@@ -86,7 +87,7 @@ int main(int argc, char** argv) try {
     fill_standard_streams();
     const in_port_t port = port_from(argc, argv, "[PORT | eager]");
     Open<TCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
-    std::cout << "listening on " << server.server_address.text() << std::endl;
+    say_where(server.server_address.text(), port != 0);
     server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

@@ -15,12 +15,12 @@
 #include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
+#include "say_where.hpp"
 #include "standard_streams.hpp"
 #include "udp_server.hpp"
 
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <string>
 
 // Its base says how it reads and writes: DatagramRequestHandler or StreamRequestHandler.
@@ -41,7 +41,7 @@ int main(int argc, char** argv) try {
     const in_port_t port = port_from(argc, argv);
     Open<UDPServer> server(Address("127.0.0.1", port),
                            make_handler<UpperHandler<DatagramRequestHandler>>);
-    std::cout << "listening on " << server.server_address.text() << std::endl;
+    say_where(server.server_address.text(), port != 0);
     server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

@@ -14,6 +14,7 @@
 #include "number.hpp"
 #include "open.hpp"
 #include "request.hpp"
+#include "say_where.hpp"
 #include "standard_streams.hpp"
 #include "stream_request_handler.hpp"
 #include "tcp_server.hpp"
@@ -24,7 +25,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <string>
 
 using ThreadingTCPServer = ThreadingMixIn<TCPServer>;
@@ -54,7 +54,7 @@ int main(int argc, char** argv) try {
     fill_standard_streams();
     const in_port_t port = port_from(argc, argv);
     Open<ThreadingTCPServer> server(Address("127.0.0.1", port), make_handler<UpperHandler>);
-    std::cout << "listening on " << server.server_address.text() << std::endl;
+    say_where(server.server_address.text(), port != 0);
     server.serve_forever();
     return EXIT_SUCCESS;
 } catch (const std::exception& error) {

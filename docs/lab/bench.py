@@ -455,7 +455,7 @@ def machine(load_core: int, server_core: int) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "load_core": load_core,
         "server_core": server_core,
-        "compiler": output(*compiler().split(), "--version")[1].splitlines()[0],
+        "compiler": output(*compiler(), "--version")[1].splitlines()[0],
         "build": "release, without assertions",
         "python": platform.python_version(),
     }

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import shutil
 import socket
 import subprocess
@@ -29,18 +30,31 @@ def tool(name: str) -> str:
     return shutil.which(name, path=os.pathsep.join(folders)) or ""
 
 
-def compiler() -> str:
-    return os.environ.get("CXX") or tool("c++") or tool("g++") or tool("clang++")
+def words_of(variable: str) -> list[str]:
+    """What an environment variable says, split as Meson does it: CXX="ccache g++" is two words."""
+    said = os.environ.get(variable, "")
+    try:
+        return shlex.split(said)
+    except ValueError as error:
+        raise Stop(f"{variable} is '{said}': {error}. Correct it, or: unset {variable}") from None
 
 
-def sanitizing_compiler() -> str:
+def compiler() -> list[str]:
+    """The command that compiles C++, without a file; empty where there is none."""
+    wanted = words_of("CXX")
+    if wanted and not shutil.which(wanted[0]):
+        raise Stop(f"CXX names {wanted[0]}, which is no program here. Correct it, or: unset CXX")
+    return wanted or [path for path in map(tool, ("c++", "g++", "clang++")) if path][:1]
+
+
+def sanitizing_compiler() -> list[str]:
     """clang, where it is there: it builds with sanitizers in half of g++'s time, and whoever builds
     both ways has heard two compilers. Debian has what sanitizers need at run time in a package that
     clang only recommends."""
     clang = tool("clang++")
     runtime = Path(output(clang, "-print-runtime-dir")[1]) if clang else Path()
     has_runtime = clang and any(runtime.glob("libclang_rt.asan*"))
-    return os.environ.get("CXX") or (clang if has_runtime else compiler())
+    return [clang] if has_runtime and not words_of("CXX") else compiler()
 
 
 def output(*command: str) -> tuple[bool, str]:
@@ -65,7 +79,7 @@ def has_doctest() -> bool:
     if not compiler():
         return Path("/usr/include/doctest/doctest.h").exists()
     include = ["-x", "c++", "-M", "-include", "doctest/doctest.h", os.devnull]
-    return output(*compiler().split(), *include)[0]
+    return output(*compiler(), *include)[0]
 
 
 def missing() -> list[str]:
@@ -160,7 +174,7 @@ def examine() -> int:
     for check in CHECKS:
         try:
             print(f"ok       {check.title:<22} {check.look()}", flush=True)
-        except Missing as problem:
+        except (Missing, Stop) as problem:
             healthy &= not check.needed
             word = "missing" if check.needed else "without"
             print(f"{word}  {check.title:<22} {problem}", flush=True)
@@ -171,7 +185,7 @@ def has(name: str, package: str, why: str = "") -> Callable[[], str]:
     """The check that a program is there and answers."""
 
     def look() -> str:
-        command = compiler().split() if name == "c++" else [tool(name)]
+        command = compiler() if name == "c++" else [tool(name)]
         if not all(command) or not command:
             raise Missing(f"{why}apt-get install {package}")
         succeeded, said = output(*command, "-V" if name in ("strace", "socat") else "--version")
@@ -203,7 +217,7 @@ def sanitizer(names: str) -> Callable[[], str]:
             source = program.with_suffix(".cpp")
             source.write_text("int main() {}\n")
             flags = [f"-fsanitize={names}", str(source), "-o", str(program)]
-            built, said = output(*(compiler() or "c++").split(), *flags)
+            built, said = output(*(compiler() or ["c++"]), *flags)
             if not built:
                 raise Missing(f"does not build: {said.splitlines()[-1]}")
             ran, said = output(str(program))
@@ -231,6 +245,20 @@ def descriptors() -> str:
     if hard != resource.RLIM_INFINITY and hard < 4096:
         raise Missing(f"at most {hard}; the 2,000 callers need 4096: ulimit -Hn as root")
     return f"{soft} now, {hard} at most"
+
+
+def tree() -> str:
+    """Meson and Ninja keep the path in files of theirs, which are UTF-8 and have lines."""
+    try:
+        str(ROOT).encode()
+        if "\n" not in str(ROOT):
+            return str(ROOT)
+    except UnicodeEncodeError:
+        pass
+    raise Missing(
+        f"nothing can be built in {ROOT}: Meson takes only a path that is UTF-8 and has no line "
+        "break in it. Rename the folder, or move the tree"
+    )
 
 
 def disk() -> str:
@@ -276,6 +304,7 @@ CHECKS = [
     Check("ninja", has("ninja", "ninja-build")),
     Check("doctest", doctest),
     Check("python", python),
+    Check("path of this tree", tree),
     Check("disk", disk),
     Check("loopback addresses", loopback),
     Check("left-over servers", leftovers),

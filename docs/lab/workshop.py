@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
-from doctor import ROOT, Stop, install, missing, sanitizing_compiler, tool
+from doctor import ROOT, Missing, Stop, install, missing, sanitizing_compiler, tool, tree
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
@@ -100,11 +101,15 @@ def set_up(kind: str) -> Path:
     folder = folder_of(kind)
     if made_here(folder):
         return folder
+    try:
+        tree()
+    except Missing as problem:
+        raise Stop(str(problem), 3) from None
     setup = [tool("meson"), "setup", str(folder), str(ROOT)]
     if kind in SANITIZERS:
         setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
         setup += ["-Dcpp_args=-g1"]  # reports name lines; compiles in four fifths of the time
-        setup = ["env", f"CXX={sanitizing_compiler()}", *setup]
+        setup = ["env", f"CXX={shlex.join(sanitizing_compiler())}", *setup]
     if kind == MEASURED:
         setup += ["--buildtype=release", "-Db_ndebug=true"]
         # A fork copies the tables of each library: with none, a caller of 04 costs a third less.
@@ -243,7 +248,7 @@ def running(number: str) -> Optional[dict[str, str]]:
         try:
             server: dict[str, str] = json.loads(note.read_text())
             started_as = Path(f"/proc/{server['pid']}/cmdline").read_bytes().split(b"\0")
-            if server["program"].encode() in started_as:
+            if os.fsencode(server["program"]) in started_as:
                 return server
         except (OSError, ValueError, KeyError):
             pass  # the process is gone, or the note is torn

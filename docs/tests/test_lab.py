@@ -186,6 +186,15 @@ class Servers(LabTest):
         self.assertEqual(old.wait(PATIENCE), 0)
         self.assertEqual(list(self.tree.glob(".lab/running/*")), [])
 
+    def test_the_path_of_the_tree_may_be_any_bytes(self) -> None:
+        self.tree = self.tree.rename(self.tree.with_name(os.fsdecode(b"caf\xe9")))
+        server = self.serve(4004)
+        for _ in range(2):  # the first one must not take the note away
+            self.assertIn("'4004'", self.lab("client", "01")[1])
+        self.assertIn("./lab client 01", self.lab()[1])
+        server.terminate()
+        self.assertEqual(server.wait(PATIENCE), 0)
+
     def test_without_a_server_it_says_how_to_start_one(self) -> None:
         code, _, err = self.lab("client", "01")
         self.assertEqual(code, 1)
@@ -317,6 +326,17 @@ class Tests(LabTest):
         self.assertEqual(self.last("two")[0], 0)
         made = json.loads((self.tree / "build/meson-info/meson-info.json").read_text())
         self.assertEqual(made["directories"]["source"], str(self.tree))
+
+    def test_a_path_that_meson_cannot_write_down_is_one_sentence(self) -> None:
+        for name in (b"caf\xe9", b"two\nlines"):
+            self.tree = self.tree.rename(self.tree.with_name(os.fsdecode(name)))
+            for words in (["test"], ["run", "01"]):
+                code, _, err = self.lab(*words)
+                self.assertEqual(code, 3)
+                self.assertIn("Rename the folder, or move the tree", err)
+        code, out, _ = self.lab("doctor")
+        self.assertEqual(code, 1)
+        self.assertIn("missing  path of this tree", out)
 
     def test_what_meson_refuses_is_shown(self) -> None:
         self.write("meson.build", "project('small')\nerror('No way')\n")

@@ -162,7 +162,7 @@ def once_more(bench: Bench, exercise: Exercise, trial: Trial) -> list[Outcome]:
 
 def flaws(exercise: Exercise, bench: Bench) -> Iterator[str]:
     known = [check.id for check in exercise.checks]
-    page = (exercise.folder / "README.md").read_text()
+    page = (exercise.folder / "README.md").read_text(encoding="utf-8")
     in_code = bench.run([str(bench.judges / exercise.target), "--list"], 30)[1].split()
     if sorted(in_code) != sorted(known):
         yield f"checks.cpp has {', '.join(in_code)}; exercise.toml has {', '.join(known)}"
@@ -237,7 +237,7 @@ def with_mistake(exercise: Exercise, mistake: Mistake) -> Path:
     """The design with the mistake in it, as a file. Each place to edit must be there once."""
     if mistake.design not in exercise.designs:
         raise ValueError(f"{mistake.id}: there is no design {mistake.design}")
-    text = exercise.designs[mistake.design].read_text()
+    text = exercise.designs[mistake.design].read_text(encoding="utf-8")
     for find, replace in mistake.edits:
         if text.count(find) != 1:
             raise ValueError(
@@ -247,7 +247,7 @@ def with_mistake(exercise: Exercise, mistake: Mistake) -> Path:
     name = hashlib.sha256(text.encode()).hexdigest()[:24]
     path = MISTAKES / name / exercise.file
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -111,10 +111,10 @@ def load(folder: Path) -> Exercise:
     if not tomllib:
         raise Stop("the exercises need Python 3.11 or newer")
     try:
-        page = (folder / "README.md").read_text()
-        said = tomllib.loads((folder / "exercise.toml").read_text())
+        page = (folder / "README.md").read_text(encoding="utf-8")
+        said = tomllib.loads((folder / "exercise.toml").read_text(encoding="utf-8"))
         return understand(folder, said, promises(page))
-    except (OSError, tomllib.TOMLDecodeError, Flaw) as error:
+    except (OSError, ValueError, Flaw) as error:
         raise Stop(f"{folder.relative_to(ROOT)}/exercise.toml: {error}") from None
 
 
@@ -199,10 +199,13 @@ class Words:
         return [str(one) for one in self.take(key, [], list)]
 
     def table(self, key: str) -> dict[str, str]:
-        return dict(self.take(key, {}, dict))
+        return {name: str(value) for name, value in self.take(key, {}, dict).items()}
 
     def tables(self, key: str) -> list[dict[str, Any]]:
-        return list(self.take(key, [], list))
+        every = list(self.take(key, [], list))
+        if not all(isinstance(one, dict) for one in every):
+            raise Flaw(f"{self.of}: {key} is not a list of tables")
+        return every
 
     def done(self) -> None:
         if self.said:

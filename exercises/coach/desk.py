@@ -3,10 +3,12 @@
 import argparse
 import contextlib
 import json
+import os
+import shutil
 import sys
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import notebook
 import replaying
@@ -16,9 +18,10 @@ from doctor import ROOT, Stop
 from judging import Outcome, recognise
 from reports import junit, report, unbuilt
 from series import made_by_meson
+from starters import differing, record, starter
 from telling import clean, fold, following, retold, told, told_mistakes, width
 from watching import watch_file
-from workbench import Bench, Unbuildable, tidy_up
+from workbench import Bench, Hindered, Unbuildable, tidy_up
 from workshop import build
 
 
@@ -46,6 +49,24 @@ def work(exercise: Exercise) -> str:
 # Checking.
 
 
+@contextlib.contextmanager
+def no_verdict() -> Iterator[None]:
+    """What keeps us from judging says nothing about the learner's file: exit code 4."""
+    try:
+        yield
+    except Stop as stop:
+        raise Stop(str(stop), 4 if stop.code in (1, 3) else stop.code) from None
+    except BrokenPipeError:  # the reader of our output has gone
+        raise
+    except OSError as error:
+        raise Stop(f"{reason(error)}. This is not the fault of your file", 4) from None
+
+
+def reason(error: OSError) -> str:
+    return f"{error.filename or 'this machine'}: {error.strerror or error}"
+
+
+@no_verdict()
 def check(args: argparse.Namespace) -> int:
     """try your solution of an exercise, and say what is wrong with it
 
@@ -75,7 +96,7 @@ def hand_out(where: Optional[str], text: Callable[[], str]) -> None:
     if where == "-":
         print(text(), end="")
     elif where:
-        Path(where).write_text(text())
+        Path(where).write_text(text(), encoding="utf-8")
 
 
 def try_file(
@@ -83,24 +104,45 @@ def try_file(
 ) -> dict[str, Any]:
     """Builds and judges, and writes down what came of it if it is the learner's own work."""
     own = file == exercise.learners_file
-    if own:
-        notebook.remember_starter(exercise)
-    if not file.is_file():
-        raise Stop(f"there is no file {file}. To have it anew: ./lab reset {exercise.id}", 2)
+    source = source_of(exercise, file)
     try:
         runs = [
             bench.judge(exercise, file, *([only] if only else [])) for _ in range(max(1, repeat))
         ]
     except Unbuildable as error:
-        result = unbuilt(exercise, str(error))
+        result = unbuilt(exercise, str(error), hindered=isinstance(error, Hindered))
     else:
-        result = sum_up(exercise, runs, file.read_text(errors="replace"), only)
-    if own and not only:
-        notebook.keep(exercise, result)
-        notebook.note("check", exercise, status=result["status"], recognised=result["recognised"])
-    elif own:
-        notebook.note("look", exercise)
+        result = sum_up(exercise, runs, source, only)
+    if own:
+        try:
+            write_down(exercise, result, whole=not only)
+        except OSError as error:
+            complaint = f"{reason(error)}. So hint, why and progress do not know of this check"
+            print(f"lab: {complaint}", file=sys.stderr)
     return result
+
+
+def source_of(exercise: Exercise, file: Path) -> str:
+    """What is to be judged, in whatever encoding it is; a word that is looked for is ASCII."""
+    again = f" Your file as it was handed out: ./lab reset {exercise.id}"
+    again = again if file == exercise.learners_file else ""
+    if not file.is_file():
+        is_there = "is not a file" if os.path.lexists(file) else "does not exist"
+        raise Stop(f"{file} {is_there}.{again}", 2)
+    try:
+        return file.read_bytes().decode(errors="replace")
+    except OSError as error:
+        raise Stop(f"{reason(error)}.{again}", 2) from None
+
+
+def write_down(exercise: Exercise, result: dict[str, Any], whole: bool) -> None:
+    """Only a verdict about the whole file counts as a try."""
+    if whole and result["build"]["hindered"] is False:
+        notebook.keep(exercise, result)
+    if whole and result["status"] != "inconclusive":
+        notebook.note("check", exercise, status=result["status"], recognised=result["recognised"])
+    else:
+        notebook.note("look", exercise)
 
 
 def sum_up(exercise: Exercise, runs: list[list[Outcome]], source: str, only: str) -> dict[str, Any]:
@@ -121,6 +163,10 @@ def answer(exercise: Exercise, result: dict[str, Any], whole: bool = True) -> st
             clean(result["build"]["error"]),
         ]
         return "\n".join([*lines, "", following(f"edit {work(exercise)}", "./lab check")])
+    if not result["build"]["ok"]:
+        cause = "\n".join(fold(line) for line in clean(result["build"]["error"]).splitlines())
+        text = f"{exercise.id}  could not be built, and this is not your fault:\n\n{cause}"
+        return f"{text}\n\n{following('./lab check')}"
     text = told(exercise, result)
     if result["flaky"]:
         text += (
@@ -230,8 +276,12 @@ def replay(args: argparse.Namespace) -> int:
     named = exercise.check(args.check) if args.check else exercise.check(failing(exercise)["id"])
     judges = judges_for([exercise], args.yes)
     with Bench(judges) as bench:
-        program = bench.build(exercise, exercise.learners_file, named.build)
-        [outcome] = bench.judge(exercise, exercise.learners_file, named.id)
+        try:
+            program = bench.build(exercise, exercise.learners_file, named.build)
+            [outcome] = bench.judge(exercise, exercise.learners_file, named.id)
+        except Unbuildable as error:
+            code = 4 if isinstance(error, Hindered) else 3
+            raise Stop(f"{exercise.id} does not build:\n{error}", code) from None
         if outcome.status != "fail":
             raise Stop(f"{named.id} does not fail: there is nothing to replay", 2)
         command = bench.command(exercise, named, program)
@@ -263,7 +313,7 @@ def solution(args: argparse.Namespace) -> int:
 
 def idea_of(path: Path) -> str:
     """What a solution's first comment says behind the colon."""
-    lines = path.read_text().splitlines()
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     comment = takewhile(lambda line: line.startswith("//"), lines)
     return " ".join(line.removeprefix("//").strip() for line in comment).partition(": ")[2]
 
@@ -272,20 +322,27 @@ def reset(args: argparse.Namespace) -> int:
     """your file as it was handed out; what you wrote is kept"""
     exercise = chosen(args)
     file = exercise.learners_file
-    handed_out = notebook.starter(exercise)
-    if handed_out is None:
-        raise Stop(f"nobody knows how {work(exercise)} was handed out: neither git nor .lab has it")
-    if file.exists() and file.read_text() == handed_out:
+    handed_out = starter(exercise)
+    if file.is_file() and content(file) == handed_out:
         print(f"{work(exercise)} is as it was handed out.")
     else:
-        if file.exists():
+        fresh = notebook.draft(handed_out)  # first: a full disk shows itself before a file is moved
+        if os.path.lexists(file):
             kept = notebook.to_attic(exercise).relative_to(ROOT)
             print(f"What you wrote is kept in\n  {kept}")
-        file.write_text(handed_out)
+        shutil.move(fresh, file)
         notebook.note("reset", exercise)
         print(f"{work(exercise)} is as it was handed out again.")
     print(following(f"edit {work(exercise)}", "./lab check"))
     return 0
+
+
+def content(file: Path) -> Optional[bytes]:
+    """None where it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return None
 
 
 # What there is, and where you are.
@@ -326,11 +383,24 @@ def author(args: argparse.Namespace) -> int:
     """for those who write exercises: prove that the checks of an exercise are right
 
     verify: the starter fails as declared, every correct design passes, every mistake fails as
-    declared and in no other way, and every check is failed by some mistake."""
+    declared and in no other way, and every check is failed by some mistake.
+    starters: record the learners' files as they are now, for `lab reset` to give them back; with
+    --check, say which are not as they were recorded."""
+    if args.what == "starters":
+        return hand_over(args.check)
     wanted = [find(said) for said in args.exercises] or exercises()
     made = [program for one in wanted for program in made_by_meson(one).values()]
     judges = Path(args.judges).resolve() if args.judges else judges_for(wanted, args.yes, *made)
     return verify(wanted, judges, args.repeat, args.stress, args.fresh, args.short)
+
+
+def hand_over(only_look: bool) -> int:
+    if not only_look:
+        record(exercises())
+        print(f"Recorded in exercises/starters.json: {len(exercises())} files.")
+    elif others := differing(exercises()):
+        raise Stop(f"handed out otherwise: {', '.join(others)}. To record: ./lab author starters")
+    return 0
 
 
 def add_commands(add: Callable[..., Any]) -> None:
@@ -354,10 +424,11 @@ def add_commands(add: Callable[..., Any]) -> None:
         if do is solution:
             command.add_argument("--spoil", action="store_true", help="though it is not solved")
     command = add(author)
-    command.add_argument("verify", choices=["verify"])
+    command.add_argument("what", choices=["verify", "starters"])
     command.add_argument("exercises", nargs="*", metavar="EXERCISE", help="these (default: all)")
     command.add_argument("--repeat", type=int, default=1, metavar="N", help="each program N times")
     command.add_argument("--stress", action="store_true", help="with all processors busy")
     command.add_argument("--fresh", action="store_true", help="also what is known to be right")
     command.add_argument("--short", action="store_true", help="enough to fail each check once")
+    command.add_argument("--check", action="store_true", help="starters: look, and do not write")
     command.add_argument("--judges", metavar="DIR", help="the build folder that has the checks")

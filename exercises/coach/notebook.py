@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Optional
 
 from catalog import Exercise
-from doctor import ROOT, tool
 from workshop import NOTES
 
 BOOK = NOTES / "exercises"
@@ -22,17 +21,17 @@ def note(event: str, exercise: Exercise, **facts: Any) -> None:
 
 
 def notes() -> list[dict[str, Any]]:
-    """All that happened, the oldest first; a line that was cut short is left out."""
+    """All that happened, the oldest first; a line that was cut short or spoilt is left out."""
     try:
-        lines = (BOOK / "progress.jsonl").read_text().splitlines()
+        lines = (BOOK / "progress.jsonl").read_bytes().splitlines()
     except OSError:
         return []
     found = []
     for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and {"event", "exercise"} <= said.keys():
+                found.append(said)
     return found
 
 
@@ -46,7 +45,7 @@ def spoiled() -> set[str]:
 
 def hints_given(exercise: Exercise, check: str) -> int:
     return sum(
-        note["event"] == "hint" and note["exercise"] == exercise.id and note["check"] == check
+        note["event"] == "hint" and note["exercise"] == exercise.id and note.get("check") == check
         for note in notes()
     )
 
@@ -77,40 +76,28 @@ def keep(exercise: Exercise, report: dict[str, Any]) -> None:
 
 
 def last(exercise: Exercise) -> Optional[dict[str, Any]]:
+    """The report that was kept; none where that is spoilt."""
     try:
-        report: dict[str, Any] = json.loads(page(exercise).read_text())
-        return report
-    except (OSError, ValueError):
+        report: dict[str, Any] = json.loads(page(exercise).read_bytes())
+        whole = report.keys() >= {"status", "recognised"} and all(
+            check.keys() >= {"id", "status", "outcome", "fail", "promise", "sentence", "story"}
+            for check in report["checks"]
+        )
+        return report if whole else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-# The learner's file, as it was handed out. Version control has it; a copy from before the first
-# check has it where there is none.
-
-
-def remember_starter(exercise: Exercise) -> None:
-    copy = BOOK / "starters" / exercise.id / exercise.file
-    if not copy.exists():
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(starter_in_git(exercise) or exercise.learners_file.read_text())
-
-
-def starter(exercise: Exercise) -> Optional[str]:
-    copy = BOOK / "starters" / exercise.id / exercise.file
-    return starter_in_git(exercise) or (copy.read_text() if copy.exists() else None)
-
-
-def starter_in_git(exercise: Exercise) -> Optional[str]:
-    if not tool("git"):
-        return None
-    name = exercise.learners_file.relative_to(ROOT).as_posix()
-    command = [tool("git"), "-c", "safe.directory=*", "show", f"HEAD:./{name}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
-    return done.stdout if done.returncode == 0 else None
+def draft(text: bytes) -> Path:
+    BOOK.mkdir(parents=True, exist_ok=True)
+    file = BOOK / "draft"
+    file.write_bytes(text)
+    return file
 
 
 def to_attic(exercise: Exercise) -> Path:
-    """Keeps what the learner wrote; nothing in the attic is ever written over."""
+    """Moves away what the learner wrote; nothing in the attic is ever written over. A file that is
+    moved need not be readable, need not be text, and may even be a folder."""
     moment = time.strftime("%Y-%m-%d-%H%M%S")
     folder = BOOK / "attic" / f"{exercise.id.replace('/', '-')}-{moment}"
     number = 1
@@ -118,5 +105,4 @@ def to_attic(exercise: Exercise) -> Path:
         number += 1
         folder = folder.with_name(f"{exercise.id.replace('/', '-')}-{moment}-{number}")
     folder.mkdir(parents=True)
-    shutil.copy2(exercise.learners_file, folder)
-    return folder / exercise.file
+    return Path(shutil.move(exercise.learners_file, folder / exercise.file))

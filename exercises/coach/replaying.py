@@ -32,7 +32,7 @@ def play(command: list[str], outcome: Outcome) -> None:
         print("\n".join(scene(held, outcome, caller[1] if caller else None)), flush=True)
         try:
             input("\nEnter ends it. ")
-        except EOFError:
+        except (EOFError, RuntimeError):  # nothing more to read, or no standard input at all
             print()
         check.stdin.close()
 

@@ -18,7 +18,7 @@ def report(
         "exercise": exercise.id,
         "status": "flaky" if flaky else status,
         "exit": 5 if flaky else {"pass": 0, "fail": 1, "inconclusive": 4}[status],
-        "build": {"ok": True},
+        "build": {"ok": True, "hindered": False},
         "checks": [
             {
                 "id": one.check,
@@ -37,13 +37,14 @@ def report(
     }
 
 
-def unbuilt(exercise: Exercise, error: str) -> dict[str, Any]:
+def unbuilt(exercise: Exercise, error: str, hindered: bool) -> dict[str, Any]:
+    """Hindered: the machine kept the compiler from its work, so nobody knows about the program."""
     return {
         "format": "lab.check/1",
         "exercise": exercise.id,
-        "status": "unbuilt",
-        "exit": 3,
-        "build": {"ok": False, "error": error},
+        "status": "inconclusive" if hindered else "unbuilt",
+        "exit": 4 if hindered else 3,
+        "build": {"ok": False, "hindered": hindered, "error": error},
         "checks": [],
         "recognised": [],
         "flaky": [],
@@ -84,4 +85,5 @@ def junit(reports: list[dict[str, Any]]) -> str:
         for word, tag in {"failures": "failure", "errors": "error", "skipped": "skipped"}.items():
             suite.set(word, str(sum(case.find(tag) is not None for case in cases)))
     ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    text: bytes = ElementTree.tostring(suites, encoding="us-ascii", xml_declaration=True)
+    return text.decode() + "\n"

@@ -53,8 +53,8 @@ class Series(Bench):
         file = Path(self.folder.name) / ("-".join(alike).replace("/", "-") + ".hpp")
         with self.reading:
             if not file.exists():
-                file.write_text("\n".join(included(exercise)) + "\n")
-                self.run([compiler(), *flags, "-x", "c++-header", str(file)], 120)
+                file.write_text("\n".join(included(exercise)) + "\n", encoding="utf-8")
+                self.run([*compiler(), *flags, "-x", "c++-header", str(file)], 120)
         return file
 
 
@@ -75,7 +75,7 @@ def included(exercise: Exercise) -> list[str]:
     folders = [ROOT / folder for folder in ("lessons/common", *exercise.include)]
     found = set()
     for path in exercise.solutions.parent.glob("*/*.cpp"):
-        for line in INCLUDE.finditer(path.read_text()):
+        for line in INCLUDE.finditer(path.read_text(encoding="utf-8")):
             if not line[1] or any((folder / line[1]).exists() for folder in folders):
                 found.add(line[0])
     return sorted(found)

@@ -1,5 +1,6 @@
 """Checks a file whenever it is saved, and listens to single keys in between."""
 
+import os
 import select
 import sys
 import termios
@@ -16,7 +17,7 @@ Keys = dict[str, tuple[str, Callable[[], object]]]
 
 def watch_file(file: Path, try_it: Callable[[], object], keys: Keys) -> int:
     """Until q or Ctrl-C. A look five times a second costs nothing and works on every file system."""
-    if not sys.stdin.isatty():
+    if not (sys.stdin and sys.stdin.isatty()):
         raise Stop("watch wants a terminal. Without one: ./lab check", 2)
     help_line = "  ".join(f"{key} {name}" for key, (name, _) in keys.items()) + "  q quit"
     with single_keys():
@@ -29,7 +30,7 @@ def watch_file(file: Path, try_it: Callable[[], object], keys: Keys) -> int:
                 print(f"\n[ {help_line} ]", flush=True)
             if not select.select([sys.stdin], [], [], 0.2)[0]:
                 continue
-            pressed = sys.stdin.read(1)
+            pressed = one_key()
             if pressed in ("q", ""):
                 return 0
             if pressed in keys:
@@ -48,12 +49,21 @@ def changed(file: Path) -> int:
     return 0
 
 
+def one_key() -> str:
+    """Past Python's buffer: it would take all that was typed, and select() sees only what is still
+    in the terminal. A terminal that is gone has no more keys."""
+    try:
+        return os.read(sys.stdin.fileno(), 1).decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def carefully(what: Callable[[], object]) -> None:
     """What a command has to say is no reason to stop watching."""
     try:
         what()
-    except Stop as stop:
-        print(f"lab: {stop}")
+    except (Stop, OSError) as error:
+        print(f"lab: {error}")
 
 
 @contextmanager

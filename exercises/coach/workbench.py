@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,7 +16,8 @@ from types import TracebackType
 from typing import Optional
 
 from catalog import Check, Exercise
-from doctor import ROOT, Stop, compiler, output
+from diagnostics import first_error, machines_fault
+from doctor import ROOT, Stop, compiler, output, words_of
 from judging import Outcome
 from workshop import NOTES
 
@@ -27,11 +29,16 @@ SANITIZERS: dict[str, list[str]] = {
 }
 FLAGS = ["-std=c++20", "-g", "-Wall", "-Wextra", "-pthread"]
 CORES = os.cpu_count() or 1
+LONGEST_BUILD = 300  # seconds; only a compiler that hangs takes so long
 KEPT = 400  # programs in the cache, about a megabyte each
 
 
 class Unbuildable(Exception):
     """What the compiler says of a program, its first error first."""
+
+
+class Hindered(Unbuildable):
+    """What kept the compiler from saying anything about the program: the machine's fault."""
 
 
 class Bench:
@@ -78,11 +85,12 @@ class Bench:
             out, err = process.communicate(timeout=within)
             return process.returncode, out, err
         except subprocess.TimeoutExpired:
-            process.terminate()  # a guard ends what it guards; give it the time
-            with suppress(subprocess.TimeoutExpired):
+            os.killpg(process.pid, signal.SIGTERM)  # a guard ends what it guards; give it the time
+            try:
                 process.communicate(timeout=15)
-            process.kill()
-            process.communicate()
+            except subprocess.TimeoutExpired:  # all of it: children hold the pipes open
+                os.killpg(process.pid, signal.SIGKILL)
+                process.communicate()
             return -1, "", f"did not end within {within:g} seconds"
         finally:
             with self.open:
@@ -96,24 +104,28 @@ class Bench:
             return file
         folders = [file.parent, exercise.folder, ROOT / "lessons/common"]
         folders += [ROOT / folder for folder in exercise.include]
-        flags = [*FLAGS, *SANITIZERS[kind]]
+        flags = [*FLAGS, *SANITIZERS[kind], *words_of("CPPFLAGS"), *words_of("CXXFLAGS")]
+        flags += words_of("LDFLAGS")
         text = key(file, *flags, *map(headers, folders))
         flags += [f"-I{folder}" for folder in folders]
         program = CACHE / text / file.stem
-        with locked(CACHE / f"{text}.lock"), self.compiling:
-            if not program.exists():
-                self.compile(exercise, file, program, flags)
-        os.utime(program.parent)
+        try:
+            with locked(CACHE / f"{text}.lock"), self.compiling:
+                if not program.exists():
+                    self.compile(exercise, file, program, flags)
+            os.utime(program.parent)
+        except OSError as error:
+            raise Hindered(f"{error.filename or 'this machine'}: {error.strerror}") from None
         return program
 
     def compile(self, exercise: Exercise, file: Path, program: Path, flags: list[str]) -> None:
         program.parent.mkdir(parents=True, exist_ok=True)
         unfinished = program.with_suffix(".part")
-        command = [compiler(), *flags, str(file), "-o", str(unfinished)]
-        code, _, said = self.run(command, 60)
+        command = [*compiler(), *flags, str(file), "-o", str(unfinished)]
+        code, _, said = self.run(command, LONGEST_BUILD)
         if code != 0:
             shutil.rmtree(program.parent)
-            raise Unbuildable(first_error(said) or f"the compiler ended with {code}")
+            raise failure(code, said)
         unfinished.rename(program)
 
     # Running.
@@ -145,8 +157,8 @@ class Bench:
         patience = {"NETSTEPS_PATIENCE": "3"} if check.build != "plain" else {}
         code, out, err = self.run(command, 3 * self.patience * exercise.seconds + 40, **patience)
         try:
-            said = json.loads(out.splitlines()[-1])
-        except (ValueError, IndexError):
+            said = json.loads(out.rstrip("\n").split("\n")[-1])
+        except ValueError:
             words = (err.strip() or f"no verdict, exit code {code}").splitlines()[-1]
             return Outcome(check.id, "harness", 0, words, "")
         return Outcome(**said)  # its keys are ours
@@ -163,14 +175,23 @@ class Bench:
         ]
 
 
+def failure(code: int, said: str) -> Unbuildable:
+    cause, advice = machines_fault(said)
+    if cause:
+        return Hindered(f"{cause}\n\n{advice}")
+    if code < 0 or not said.strip():
+        return Hindered(f"the compiler gave no answer: {said.strip() or f'exit code {code}'}")
+    return Unbuildable(first_error(said))
+
+
 def key(file: Path, *more: str) -> str:
-    told = "\0".join([file.read_text(errors="replace"), file.stem, version(), *more])
-    return hashlib.sha256(told.encode()).hexdigest()[:24]
+    told = [file.read_bytes(), *map(os.fsencode, [file.name, version(), *more])]
+    return hashlib.sha256(b"\0".join(told)).hexdigest()[:24]
 
 
 @cache
 def version() -> str:
-    return compiler() + output(compiler(), "--version")[1]
+    return " ".join([*compiler(), output(*compiler(), "--version")[1]])
 
 
 @cache
@@ -203,14 +224,3 @@ def tidy_up() -> None:
         for old in programs[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
             old.with_suffix(".lock").unlink(missing_ok=True)
-
-
-def first_error(said: str) -> str:
-    """The first error with what belongs to it; paths as a person in the tree would type them."""
-    lines = said.replace(f"{ROOT}/", "").splitlines()
-    starts = [
-        number for number, line in enumerate(lines) if "error:" in line or "undefined" in line
-    ]
-    if not starts:
-        return "\n".join(lines[-10:])
-    return "\n".join(lines[starts[0] : starts[0] + 6])

@@ -29,7 +29,7 @@ from doctor import (
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
-FOLDERS = {"plain": "build", "asan": "build-asan", "tsan": "build-tsan"}
+FOLDERS = {"plain": "build", "asan": "build-asan", "tsan": "build-tsan", "release": "build-release"}
 MEASURED = "bench"  # the build whose servers are measured: as fast as the compiler can make them
 GOOD = {"OK", "EXPECTEDFAIL", "SKIP"}  # the verdicts of Meson that are no failure
 MESONS_COUNT = re.compile(
@@ -120,6 +120,8 @@ def set_up(kind: str) -> Path:
         setup += [f"-Db_sanitize={SANITIZERS[kind]}", "-Db_lundef=false"]
         setup += ["-Dcpp_args=-g1"]  # reports name lines; compiles in four fifths of the time
         setup = ["env", f"CXX={shlex.join(sanitizing_compiler())}", *setup]
+    if kind == "release":
+        setup += ["--buildtype=release"]
     if kind == MEASURED:
         setup += ["--buildtype=release", "-Db_ndebug=true"]
         # A fork copies the tables of each library: with none, a caller of 04 costs a third less.

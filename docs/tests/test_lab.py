@@ -420,6 +420,10 @@ class Packages(LabTest):
         self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n")
         (self.tree / "bin" / name).chmod(0o755)
 
+    def sudo(self, first: str = ":") -> None:
+        """As the real one: its own options come first, and there may be none."""
+        self.program("sudo", f'{first}; [ "$1" != --non-interactive ] || shift; exec "$@"')
+
     def ordered(self) -> list[str]:
         """The commands given to apt-get and sudo, without their options."""
         lines = self.orders.read_text().splitlines()
@@ -453,13 +457,13 @@ class Packages(LabTest):
         self.assertRegex(err, "Become root and type:\n  " + self.BY_HAND)
 
     def test_a_user_with_sudo_installs_through_it(self) -> None:
-        self.program("sudo", f'echo "sudo $*" >>"{self.orders}"; shift; exec "$@"')
+        self.sudo(f'echo "sudo $*" >>"{self.orders}"')
         self.build("--yes", as_user=True)
         self.assertRegex(self.ordered()[0], "^sudo --non-interactive env .* apt-get -qq update")
         self.assertIn("apt-get -qq update", self.ordered())
 
     def test_what_apt_get_says_is_shown(self) -> None:
-        self.program("sudo", 'shift; exec "$@"')
+        self.sudo()
         self.program("apt-get", "echo the disk is full; exit 100")
         code, _, err = self.build("--yes")
         self.assertEqual(code, 1)
@@ -467,7 +471,7 @@ class Packages(LabTest):
         self.assertRegex(err, self.BY_HAND)
 
     def test_a_person_at_a_terminal_is_asked(self) -> None:
-        self.program("sudo", 'shift; exec "$@"')
+        self.sudo()
         for answer, orders in (("n", 0), ("", 2)):
             ours, theirs = pty.openpty()
             command = [PYTHON, str(self.tree / "lab"), "test"]

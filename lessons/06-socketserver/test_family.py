@@ -9,16 +9,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import itertools
+import math
 import os
 import re
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CLIENTS = HERE.parent.parent / "clients"
@@ -364,6 +368,92 @@ class Programs(unittest.TestCase):
                 with running(*command, kind, "echo.socket") as server:
                     said = self.client("unix_echo.py", kind, server.path("echo.socket"))
                     self.assertEqual(said, "hello -> hello\nhow are you -> how are you\n")
+
+
+class Originals(unittest.TestCase):
+    """What parity.md says about Python's own classes where ours differ."""
+
+    def server(self, kind: type[socketserver.TCPServer] = socketserver.TCPServer) -> Any:
+        server = kind(("127.0.0.1", 0), socketserver.BaseRequestHandler)
+        self.addCleanup(server.server_close)
+        return server
+
+    def thread(self, work: Callable[[], object]) -> threading.Thread:
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+    def ends(self, thread: threading.Thread) -> bool:
+        thread.join(DEADLINE)
+        return not thread.is_alive()
+
+    def test_shutdown_where_nobody_serves(self) -> None:
+        server = self.server()
+        waiting = self.thread(server.shutdown)
+        self.assertTrue(waiting.is_alive())
+        self.assertTrue(self.ends(self.thread(lambda: server.serve_forever(0.01))))
+        self.assertTrue(self.ends(waiting))
+        server.shutdown()  # After one it returns, and ends the next.
+        self.assertTrue(self.ends(self.thread(lambda: server.serve_forever(3600))))
+
+    def test_serving_again_at_once(self) -> None:
+        server, over = self.server(), threading.Event()
+
+        def serve() -> None:
+            while not over.is_set():
+                server.serve_forever(0.01)
+
+        serving = self.thread(serve)
+        self.assertTrue(self.ends(self.thread(lambda: [server.shutdown() for _ in range(20)])))
+        over.set()
+        server.shutdown()
+        self.assertTrue(self.ends(serving))
+
+    def test_two_serve(self) -> None:
+        """Each of two has a request of its own in hand, so both serve."""
+        server, both = self.server(), threading.Barrier(3)
+        server.process_request = lambda request, _: (request.close(), both.wait(DEADLINE))
+        serving = [self.thread(lambda: server.serve_forever(0.01)) for _ in range(2)]
+        for _ in range(2):
+            self.addCleanup(socket.create_connection(server.server_address).close)
+        both.wait(DEADLINE)
+        for _ in serving:  # The first to leave withdraws what was asked of both.
+            self.assertTrue(self.ends(self.thread(server.shutdown)))
+        self.assertTrue(all(map(self.ends, serving)))
+
+    def test_durations(self) -> None:
+        for longest, error in (
+            (math.inf, OverflowError),
+            (1e10, OverflowError),
+            (math.nan, ValueError),
+        ):
+            server = self.server()
+            server.timeout = longest
+            self.assertRaises(error, server.serve_forever, longest)
+            self.assertRaises(error, server.handle_request)
+            self.assertRaises(error, server.socket.settimeout, longest)
+
+    def test_closed(self) -> None:
+        server = self.server()
+        server.server_close()
+        self.assertRaises(ValueError, server.serve_forever)
+        self.assertRaises(ValueError, server.handle_request)
+
+    def test_a_datagram_from_itself(self) -> None:
+        server = self.server(socketserver.UDPServer)
+        answers: list[bytes] = []
+
+        class Echo(socketserver.DatagramRequestHandler):
+            def handle(self) -> None:
+                answers.append(self.rfile.read())
+                self.wfile.write(answers[-1])
+
+        server.RequestHandlerClass = Echo
+        server.timeout = DEADLINE
+        server.socket.sendto(b"again", server.server_address)
+        for _ in range(10):
+            server.handle_request()
+        self.assertEqual(answers, [b"again"] * 10)
 
 
 class TheWayOfARequest(unittest.TestCase):

@@ -30,6 +30,9 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
+if sys.version_info < (3, 11):
+    sys.exit("this is Python %d.%d, and Netsteps needs 3.11 or newer" % sys.version_info[:2])
+
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 

@@ -8,7 +8,6 @@ import platform
 import re
 import resource
 import select
-import shlex
 import signal
 import socket
 import subprocess
@@ -23,9 +22,9 @@ from statistics import mean, median, quantiles
 from typing import IO, Any, NamedTuple, Optional
 
 import bench_report
-from doctor import ROOT, Stop, compiler, output
-from lessons import Server, find_server, lessons
-from workshop import MEASURED, NOTES, build, child, first_line, ready
+from doctor import ROOT, Stop, compiler, line, output
+from lessons import Server, find_server, lessons, split_command
+from workshop import MEASURED, NOTES, build, child, first_line, listeners, ready
 
 LOAD = "clients/load/load"
 MEASURE = "clients/load/epoll_echo"
@@ -35,7 +34,6 @@ ROUNDS = 2  # in each sitting; each gives one figure for each server
 LEAST_NOISE = 0.03  # that a run is lucky says nothing about the next
 NOISE_OF_A_CORE = 0.08  # so much two runs differ for each core that others keep busy, as we saw
 SPARE = 256  # descriptors that a program needs beside those of its callers
-TABLES = ("/proc/net/tcp", "/proc/net/tcp6")  # of all TCP sockets
 IDLE = {True: 300, False: 1000}  # silent callers, in a quick run and in a full one
 
 
@@ -111,7 +109,7 @@ def entries(args: argparse.Namespace) -> list[Entry]:
         if said in ours:
             found.append(entry(said, ours[said], commands[said]))
         else:
-            found.append(Entry(said, "a program of your own", shlex.split(said)))
+            found.append(Entry(said, "a program of your own", split_command(said)))
     if args.reference:
         first = next(one for one in found if one.name == args.reference)
     else:
@@ -121,7 +119,7 @@ def entries(args: argparse.Namespace) -> list[Entry]:
 
 
 def first_word(said: str) -> str:
-    words = shlex.split(said)
+    words = split_command(said)
     if not words:
         raise Stop("a server has a name: 03, 03/17, 02/twin, or a command with {port} in it", 2)
     return words[0]
@@ -134,7 +132,7 @@ def entry(said: str, server: Server, command: list[str]) -> Entry:
     title = server.lesson.split("-", 1)[1].replace("-", " ")
     if not server.name.endswith("_server"):
         title += f", {server.name.split('_', 1)[-1].replace('_', ' ')}"
-    own = shlex.split(said)[1:]
+    own = split_command(said)[1:]
     return Entry(said, title, [*command, "--service", "echo", "--max-clients", "100000", *own])
 
 
@@ -313,15 +311,10 @@ def free_port() -> int:
 
 def wait_for(process: "subprocess.Popen[str]", port: str) -> str:
     """Until a program of the reader's own listens on the port that we chose for it."""
-    wanted = f"{int(port):04X}"
     end = time.monotonic() + 10
     while time.monotonic() < end and not gone(process):
-        for table in TABLES:
-            with suppress(OSError):  # a kernel without IPv6 has no tcp6
-                rows = [line.split() for line in Path(table).read_text().splitlines()[1:]]
-                listens = [row for row in rows if row[1].endswith(f":{wanted}") and row[3] == "0A"]
-                if any(holds(process.pid, inode) for *_, inode in (row[:10] for row in listens)):
-                    return port
+        if any(holds(process.pid, inode) for inode in listeners(int(port))):
+            return port
         time.sleep(0.02)  # there is nothing to wait on: a listener tells nobody that it is there
     raise Stop(f"nobody listens on port {port}")
 
@@ -449,7 +442,9 @@ def waits(values: list[int]) -> dict[str, Any]:
 
 
 def machine(load_core: int, server_core: int) -> dict[str, Any]:
-    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    processor = None
+    with suppress(OSError):
+        processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "system": next(iter(output("sh", "-c", ". /etc/os-release; echo $PRETTY_NAME")[1:])),
         "kernel": platform.release(),
@@ -457,7 +452,7 @@ def machine(load_core: int, server_core: int) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "load_core": load_core,
         "server_core": server_core,
-        "compiler": output(*compiler(), "--version")[1].splitlines()[0],
+        "compiler": line(output(*compiler(), "--version")[1]),
         "build": "release, without assertions",
         "python": platform.python_version(),
     }
@@ -499,8 +494,11 @@ def progress(what: str = "", left: float = 0) -> None:
 
 def measure(args: argparse.Namespace) -> int:
     """Plays all, prints what was seen, and writes the reports in one go at the end."""
+    if not Path("/proc/self/stat").exists():
+        raise Stop(
+            "what servers take stands in /proc, which is not there: mount -t proc proc /proc"
+        )
     raise_limit()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whom we start is to know what children cost
     run = Run(args)
     expected = SITTINGS * sum(map(run.seconds, run.modes))
     names = ", ".join(one.name for one in run.entries[2:])

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import resource
-import shlex
 import shutil
 import signal
 import socket
@@ -22,13 +21,13 @@ from typing import IO, Any, Iterable, Iterator, NamedTuple, Optional
 
 from conversation import amount_of
 from doctor import Stop
-from lessons import Server, choose, find_lesson, find_server
+from lessons import Server, choose, find_lesson, find_server, split_command
 from scenes import SCENES, Scene, scene_of
 from talk import LOGGED, TalkError
 from timeline import NOTICEABLE, Event, Pen, Span, Visit
 from timeline import busy_with, is_answer, scale, span_text, visits, wait_in, wait_of
 from tour import Cost, aligned, family, observe, script
-from workshop import child, first_line, ready
+from workshop import child, first_line, listeners, ready
 
 START = 10.0  # seconds until a program listens on the port that we gave it
 FIGURES = ["total", "waited", "processes", "threads", "memory", "CPU", "switches"]
@@ -49,11 +48,11 @@ class Pair(NamedTuple):
 def pair(said: str) -> Pair:
     """`03`, `03/2`, `02/twin`, `./my-server --port {port}` or `127.0.0.1:4000`."""
     if "{port}" in said:
-        return Pair(said, command=tuple(words(said)))
-    line = re.fullmatch(r"\[?([^/\s\[\]]+)\]?:(\d+)", said)
+        return Pair(said, command=program(said))
+    line = re.fullmatch(r"\[?([^/\s\[\]]+)\]?:([0-9]+)", said)
     if line:
-        if not 1 <= int(line[2]) <= 65535:
-            raise Stop(f"{line[2]} in '{said}' is no port: a number from 1 to 65535", 2)
+        if len(line[2]) > 5 or not 1 <= int(line[2]) <= 65535:
+            raise Stop(f"{line[2]:.20} is no port: a number from 1 to 65535", 2)
         return Pair(said, address=(line[1], line[2]))
     if re.search(r"^[./]|\s", said):
         raise Stop(f"write {{port}} where the program takes its port: '{said} --port {{port}}'", 2)
@@ -61,14 +60,11 @@ def pair(said: str) -> Pair:
     return Pair(title(server), server)
 
 
-def words(command: str) -> list[str]:
-    try:
-        found = shlex.split(command)
-    except ValueError as error:
-        raise Stop(f"'{command}' is no command: {error}", 2) from None
+def program(command: str) -> tuple[str, ...]:
+    found = split_command(command)
     if not shutil.which(found[0]):
         raise Stop(f"there is no program '{found[0]}' to start with '{command}'", 2)
-    return found
+    return tuple(found)
 
 
 def title(server: Server) -> str:
@@ -280,22 +276,13 @@ def free_port() -> int:
 def await_port(server: subprocess.Popen[str], port: int) -> tuple[str, str]:
     """Asks the kernel whether it listens: a call to find out would be one caller more."""
     end = time.monotonic() + START
-    while not is_listening(port):
+    while not any(listeners(port)):
         if server.poll() is not None:
             raise Stop(f"nobody listened on port {port}, which stood for {{port}}")
         if time.monotonic() > end:
             raise Stop(f"the server did not listen on port {port} within {START:g} seconds")
         time.sleep(0.02)
     return "127.0.0.1", str(port)
-
-
-def is_listening(port: int) -> bool:
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with suppress(OSError), open(table) as sockets:
-            rows = [row.split() for row in sockets]
-            if any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows[1:]):
-                return True
-    return False
 
 
 # What a server takes
@@ -475,7 +462,7 @@ def write(page: Path, text: str) -> None:
     """All of it or nothing: whoever looks meanwhile sees the page that was there before."""
     half = page.with_name(f".{page.name}.{os.getpid()}")
     try:
-        half.write_text(text, encoding="utf-8")
+        half.write_text(text, encoding="utf-8", errors="replace")
         half.replace(page)
     finally:
         half.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What this machine has and lacks: finds it, installs it, tries it. Stands behind `lab doctor`."""
 
 import os
+import re
 import resource
 import shlex
 import shutil
@@ -8,10 +9,16 @@ import socket
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Callable, NamedTuple, Optional
 
 ROOT = Path(__file__).resolve().parents[2]
+
+# The oldest with which Netsteps is tried. The C library has to bring <sys/pidfd.h>.
+COMPILERS = {"g++": 11, "clang": 14}
+GLIBC = (2, 36)
+MESON = (1, 0)
 
 
 class Stop(Exception):
@@ -72,6 +79,11 @@ def output(*command: str) -> tuple[bool, str]:
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, str(error)
     return done.returncode == 0, done.stdout.strip()
+
+
+def line(said: str, number: int = 0) -> str:
+    """A line of what a program said, which may be nothing."""
+    return (said.splitlines() or ["it says nothing"])[number]
 
 
 def has_doctest() -> bool:
@@ -190,16 +202,77 @@ def has(name: str, package: str, why: str = "") -> Callable[[], str]:
             raise Missing(f"{why}apt-get install {package}")
         succeeded, said = output(*command, "-V" if name in ("strace", "socat") else "--version")
         if not succeeded:
-            raise Missing(f"{command[0]} does not work: {said.splitlines()[-1]}")
-        return said.splitlines()[0]
+            raise Missing(f"{command[0]} does not work: {line(said, -1)}")
+        return line(said)
 
     return look
 
 
+def cpp() -> str:
+    said, known = has("c++", "g++")(), macros()
+    name, macro = ("clang", "__clang_major__") if "__clang__" in known else ("g++", "__GNUC__")
+    oldest = COMPILERS[name]
+    if int(known.get(macro, 0)) < oldest:
+        raise Missing(
+            f"{said}: {name} {oldest} or newer is needed. apt-get install g++, or, if a newer one is "
+            f"here: export CXX={name.replace('clang', 'clang++')}-{oldest}"
+        )
+    return said
+
+
+@cache
+def macros() -> dict[str, str]:
+    """What the compiler and its libraries say of themselves."""
+    if not compiler():
+        raise Missing("apt-get install g++")
+    ask = ["-x", "c++", "-include", "cstddef", "-E", "-dM", os.devnull]
+    succeeded, said = output(*compiler(), *words_of("CXXFLAGS"), *ask)
+    if not succeeded:
+        raise Missing(f"{compiler()[0]} finds no C++ library: {line(said, -1)}")
+    return dict(re.findall(r"#define (\w+) (.*)", said))
+
+
+def library() -> str:
+    if "_GLIBCXX_RELEASE" not in macros():
+        flags = os.environ.get("CXXFLAGS", "")
+        raise Missing(f"libstdc++ is needed, and CXX and CXXFLAGS ({flags}) choose another one")
+    return f"libstdc++ {macros()['_GLIBCXX_RELEASE']}"
+
+
+def libc() -> str:
+    known = macros()
+    if "__GLIBC__" not in known:
+        raise Missing("glibc is needed, and this is another C library: use a Debian 12, or newer")
+    version = int(known["__GLIBC__"]), int(known["__GLIBC_MINOR__"])
+    if version < GLIBC:
+        raise Missing(
+            "glibc {}.{} or newer is needed, and this is {}.{}: use a Debian 12, or newer".format(
+                *GLIBC, *version
+            )
+        )
+    return "glibc {}.{}".format(*version)
+
+
+def meson() -> str:
+    said = has("meson", "meson")()
+    version = tuple(map(int, re.findall(r"\d+", said)[:2]))
+    if version < MESON:
+        raise Missing(
+            f"{said}; 1.0 or newer is needed: apt-get install meson, on Debian 12 or newer, or: "
+            "pip install --user meson"
+        )
+    return said
+
+
 def python() -> str:
-    if sys.version_info < (3, 11):
-        raise Missing(f"this is {sys.version.split()[0]}; the clients need 3.11 or newer")
+    """lab itself has looked at the version: an older one cannot read this file."""
     return f"{sys.version.split()[0]} ({sys.executable})"
+
+
+def proc() -> str:
+    if not Path("/proc/self/stat").exists():
+        raise Missing("/proc is not there; as root: mount -t proc proc /proc")
+    return "/proc is there"
 
 
 def doctest() -> str:
@@ -219,13 +292,11 @@ def sanitizer(names: str) -> Callable[[], str]:
             flags = [f"-fsanitize={names}", str(source), "-o", str(program)]
             built, said = output(*(compiler() or ["c++"]), *flags)
             if not built:
-                raise Missing(f"does not build: {said.splitlines()[-1]}")
+                raise Missing(f"does not build: {line(said, -1)}")
             ran, said = output(str(program))
             if not ran:
                 hint = "; with newer kernels, sysctl vm.mmap_rnd_bits=28 helps"
-                raise Missing(
-                    f"does not run: {(said.splitlines() or ['no reason given'])[0]}{hint}"
-                )
+                raise Missing(f"does not run: {line(said)}{hint}")
         return "builds and runs"
 
     return look
@@ -236,7 +307,7 @@ def ptrace() -> str:
         raise Missing("the faults suite is skipped: apt-get install strace")
     succeeded, said = output(tool("strace"), "-f", "-o", os.devnull, "true")
     if not succeeded:
-        raise Missing(f"the faults suite is skipped: {said.splitlines()[-1]}")
+        raise Missing(f"the faults suite is skipped: {line(said, -1)}")
     return "strace can trace a child"
 
 
@@ -299,12 +370,15 @@ def orphaned(process: Path) -> bool:
 
 
 CHECKS = [
-    Check("C++ compiler", has("c++", "g++")),
-    Check("meson", has("meson", "meson")),
+    Check("C++ compiler", cpp),
+    Check("C++ library", library),
+    Check("C library", libc),
+    Check("meson", meson),
     Check("ninja", has("ninja", "ninja-build")),
     Check("doctest", doctest),
     Check("python", python),
     Check("path of this tree", tree),
+    Check("proc", proc),
     Check("disk", disk),
     Check("loopback addresses", loopback),
     Check("left-over servers", leftovers),

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -48,6 +49,7 @@ class Lesson(NamedTuple):
     @property
     def steps(self) -> list[Server]:
         found = [p for p in self.folder.glob("[0-9]*_*") if p.is_dir() or p.suffix == ".cpp"]
+        found = [path for path in found if re.match("[0-9]+_", path.name)]  # and not a 9b_mine.cpp
         found.sort(key=lambda path: int(path.name.split("_")[0]))
         return [Server(self.folder.name, path) for path in found]
 
@@ -82,6 +84,14 @@ def choose(kind: str, said: str, names: dict[str, Choice]) -> Choice:
     near = difflib.get_close_matches(said, names, 3, 0.4) or list(first.values())
     more = " and more" if len(near) > 24 else ""
     raise Stop(f"there is no {kind} '{said}'. There is: {', '.join(near[:24])}{more}", 2)
+
+
+def split_command(command: str) -> list[str]:
+    """A command as a shell would split it."""
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise Stop(f"'{command}' is no command: {error}", 2) from None
 
 
 def find_lesson(said: str) -> Lesson:

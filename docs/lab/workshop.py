@@ -26,6 +26,7 @@ from doctor import (
     tool,
     tree,
 )
+from inherited import STOPPING, heed
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
@@ -70,8 +71,7 @@ def postpone(heard: list[int]) -> dict[int, Any]:
     when a child has been born and nobody knows its number yet would leave an orphan."""
     if threading.current_thread() is not threading.main_thread():
         return {}  # signals come to the main thread alone
-    stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    return {number: signal.signal(number, lambda n, _: heard.append(n)) for number in stopping}
+    return heed(lambda number, _: heard.append(number), *STOPPING)
 
 
 def put_back(handlers: dict[int, Any]) -> None:
@@ -144,6 +144,7 @@ def build(kind: str, yes: bool, *targets: str) -> Path:
     if not succeeded:
         raise Stop(
             f"{folder.name}/ did not build. The first error:\n{first_error(said)}\n"
+            "Whether this machine has what it takes, and not too old, says  ./lab doctor\n"
             f"If the folder itself is broken, delete it and try again:  rm -r {folder.name}",
             3,
         )
@@ -213,6 +214,21 @@ def first_line(server: "subprocess.Popen[str]") -> tuple[str, str]:
     return found[1], found[2]
 
 
+TABLES = ["/proc/net/tcp", "/proc/net/tcp6"]  # a kernel without IPv6 has the first one alone
+
+
+def listeners(port: int) -> Iterator[str]:
+    """The sockets that listen on this port, by the numbers of their inodes. To call and see would be
+    one more client."""
+    if not any(map(os.path.exists, TABLES)):
+        raise Stop("who listens stands in /proc/net, which is not there: mount -t proc proc /proc")
+    for table in TABLES:
+        with suppress(OSError), open(table) as sockets:
+            for row in map(str.split, sockets):
+                if row[1].endswith(f":{port:04X}") and row[3] == "0A":
+                    yield row[9]
+
+
 def known_tests(folder: Path) -> tuple[set[str], dict[str, list[str]]]:
     """All suites, and for every name that a person may type, what selects it in `meson test`."""
     suites, names = set(), {}
@@ -248,7 +264,9 @@ def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
     log.unlink(missing_ok=True)
     command = [tool("meson"), "test", "-C", str(folder), "--no-rebuild", "--print-errorlogs"]
     command += ["--num-processes", str(2 * (os.cpu_count() or 1)), "--timeout-multiplier", "3"]
-    with child([*command, *selection], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as tests:
+    # Tests send signals to what they start, so these are not to be ignored, as under nohup.
+    command = ["env", "--default-signal", *command, *selection]
+    with child(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as tests:
         assert tests.stdout
         gap = ""
         for line in tests.stdout:
@@ -271,17 +289,31 @@ def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
 def running(number: str) -> Optional[dict[str, str]]:
     """The newest server of this lesson that still runs; forgets those that do not."""
     notes = NOTES.glob(f"running/{number}.*.json")
-    for note in sorted(notes, key=lambda path: path.stat().st_mtime, reverse=True):
+    for note in sorted(notes, key=saved, reverse=True):
         try:
             server: dict[str, str] = json.loads(note.read_text())
-            started_as = Path(f"/proc/{server['pid']}/cmdline").read_bytes().split(b"\0")
-            if os.fsencode(server["program"]) in started_as:
+            if runs(int(server["pid"]), server["program"]):
                 return server
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # the process is gone, or the note is torn
         with suppress(OSError):
             note.unlink()
     return None
+
+
+def saved(note: Path) -> float:
+    """When; a note may be taken away while we look."""
+    with suppress(OSError):
+        return note.stat().st_mtime
+    return 0.0
+
+
+def runs(pid: int, program: str) -> bool:
+    """Whether this process is this program: its number may be another's by now."""
+    if not os.path.exists("/proc/self/cmdline"):
+        os.kill(pid, 0)  # raises, if there is no such process; more cannot be known here
+        return True
+    return os.fsencode(program) in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
 @contextmanager

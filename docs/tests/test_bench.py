@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT / "docs/lab"))
 
 import bench
 import bench_report
+import workshop
 
 NAMES = ["epoll_echo", "epoll_echo, again", "02", "03 --own", "<b>|4"]
 FACTS = "system kernel processor cores load_core server_core compiler build python".split()
@@ -233,7 +234,7 @@ class Waiting(unittest.TestCase):
         command = [sys.executable, "-c", listens]
         with subprocess.Popen(command, start_new_session=True, text=True) as program:
             try:
-                with mock.patch.object(bench, "TABLES", ("/proc/net/no_tcp6", *bench.TABLES)):
+                with mock.patch.object(workshop, "TABLES", ["/proc/net/no_tcp6", *workshop.TABLES]):
                     self.assertEqual(bench.wait_for(program, str(port)), str(port))
             finally:
                 program.kill()

@@ -70,6 +70,10 @@ class LabTest(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
+    def program(self, name: str, script: str) -> None:
+        self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n")
+        (self.tree / "bin" / name).chmod(0o755)
+
     def start(self, *words: str, **options: Any) -> "subprocess.Popen[str]":
         command = [PYTHON, str(self.tree / "lab"), *words]
         process = subprocess.Popen(
@@ -90,9 +94,9 @@ class LabTest(unittest.TestCase):
         self.assertNotIn("Traceback", out + err)
         return process.returncode, out, err
 
-    def serve(self, port: int) -> "subprocess.Popen[str]":
+    def serve(self, port: int, **options: Any) -> "subprocess.Popen[str]":
         """A twin that says it listens on this port."""
-        process = self.start("run", "01/twin", "--", str(port))
+        process = self.start("run", "01/twin", "--", str(port), **options)
         assert process.stdout and process.stderr
         self.assertEqual(process.stdout.readline(), f"listening on 127.0.0.1:{port}\n")
         self.assertIn("./lab client 01", process.stderr.readline())
@@ -177,7 +181,7 @@ class Words(LabTest):
     def test_what_the_machine_refuses_is_one_sentence(self) -> None:
         self.write(".lab", "a file where lab wants a folder")
         code, _, err = self.lab("run", "01/twin", "--", "4000")
-        self.assertEqual((code, len(err.splitlines())), (1, 1))
+        self.assertEqual((code, len(err.splitlines())), (4, 1))
         self.assertIn(".lab", err)
 
 
@@ -415,10 +419,6 @@ class Packages(LabTest):
         self.program("apt-get", f'echo "apt-get $*" >>"{self.orders}"')
         self.program("apt-cache", "exit 1")
         self.program("env", 'shift; exec "$@"')
-
-    def program(self, name: str, script: str) -> None:
-        self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n")
-        (self.tree / "bin" / name).chmod(0o755)
 
     def sudo(self, first: str = ":") -> None:
         """As the real one: its own options come first, and there may be none."""

@@ -11,6 +11,7 @@
 #include "caller.hpp"
 #include "guard.hpp"
 #include "step.hpp"
+#include "timeout_scale.hpp"
 
 #include <chrono>
 #include <csignal>
@@ -78,6 +79,7 @@ void show(const std::string& check, const Verdict& verdict) {
 
 int main(int argc, char** argv) try {
     std::signal(SIGPIPE, SIG_IGN);
+    assume_usual_machine();
     for (int i = 1; i < argc; ++i)
         understand(argv[i]);
     if (request().list) {

@@ -21,6 +21,10 @@ void measure_machine();
 // The same with a start of this Python and some forks in it, for whoever judges a Python server.
 void measure_python(const std::string& interpreter);
 
+// From now on the machine counts as the usual one, whatever it is. For checks that tell mistakes from
+// one another by when something happens: a deadline that moves would let some of them pass.
+void assume_usual_machine();
+
 // Whether a sanitizer is built in: it makes memory and races its own.
 bool sanitized();
 

@@ -18,7 +18,7 @@
 
 struct Guest {
     bool here = false;
-    int lines = 0;     // that they have said
+    int lines = 0;          // that they have said
     std::string heard = {}; // and the beginning of the next one
 };
 

@@ -367,6 +367,7 @@ def main() -> int:
     options = parser.parse_args()
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how our clients ended
     scene = scene_of(options.scene)
     if options.clients is not None:
         scene = scene.with_callers(options.clients)

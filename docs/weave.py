@@ -19,6 +19,7 @@ import itertools
 import os
 import re
 import shlex
+import signal
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -245,6 +246,7 @@ def show_blocks(root: Path, found: list[Path]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how programs ended
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -216,6 +216,31 @@ time.sleep(50)  # far longer than it takes to be interrupted
         options = {"preexec_fn": ignoring(signal.SIGCHLD)}
         self.assertEqual(self.lab("run", "01/twin", "--", "--help", **options)[0], 1)
 
+    def test_others_that_start_programs_learn_it_too(self) -> None:
+        client = """import json, sys
+with open(sys.argv[sys.argv.index("--log") + 1], "w") as log:
+    print(json.dumps({"t": 0.0, "who": sys.argv[sys.argv.index("--name") + 1], "do": "connected"}), file=log)
+sys.exit(3)
+"""
+        self.write("client.py", client)
+        scene = ["clients/scenes.py", "three_callers", "--port", "1", "--json"]
+        shown = ["<!-- shell: echo hello -->", "```console", "$ echo hello", "hello", "```", ""]
+        self.write("pages/README.md", "\n".join(shown))
+        for command, code in {
+            (*scene, "--client", str(self.tree / "client.py")): 1,
+            ("docs/weave.py", "--check", "--root", str(self.tree / "pages")): 0,
+        }.items():
+            done = subprocess.run(
+                [sys.executable, *command],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
+                preexec_fn=ignoring(signal.SIGCHLD),
+            )
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertNotIn("No child processes", done.stdout + done.stderr)
+
 
 class Machines(LabTest):
     def test_an_old_python_is_told_in_a_sentence(self) -> None:

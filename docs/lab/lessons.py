@@ -3,8 +3,9 @@
 import difflib
 import re
 import shlex
+from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Callable, NamedTuple, TypeVar
 
 from doctor import ROOT, Stop
 
@@ -84,6 +85,18 @@ def choose(kind: str, said: str, names: dict[str, Choice]) -> Choice:
     near = difflib.get_close_matches(said, names, 3, 0.4) or list(first.values())
     more = " and more" if len(near) > 24 else ""
     raise Stop(f"there is no {kind} '{said}'. There is: {', '.join(near[:24])}{more}", 2)
+
+
+def number(lowest: int, highest: int) -> Callable[[str], int]:
+    """A converter for argparse: a whole number from lowest to highest."""
+
+    def convert(said: str) -> int:
+        if said.isascii() and said.isdigit() and len(said) <= len(str(highest)):
+            if lowest <= int(said) <= highest:
+                return int(said)
+        raise ArgumentTypeError(f"{said[:20]!r} is no whole number from {lowest} to {highest}")
+
+    return convert
 
 
 def split_command(command: str) -> list[str]:

@@ -2,18 +2,23 @@
 
 import json
 import re
+import socket
+import subprocess
 import sys
 import tempfile
 import unittest
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Optional
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs/lab"))
 
 import bench
 import bench_report
+import workshop
+from doctor import Stop
 
 NAMES = ["epoll_echo", "epoll_echo, again", "02", "03 --own", "<b>|4"]
 FACTS = "system kernel processor cores load_core server_core compiler build python".split()
@@ -222,6 +227,31 @@ class Verdicts(unittest.TestCase):
         alone = bench.judged(played(bench.MODES[0], {"02": lines(1)}, lost))
         self.assertIsNone(alone["noise"])
         self.assertIn("nothing to compare with", bench_report.conclusion(alone, ["02"]))
+
+
+class Listeners(unittest.TestCase):
+    """Whether a program of the reader's own listens, the kernel's tables say."""
+
+    def test_a_kernel_without_ipv6_has_one_table(self) -> None:
+        with patch.object(workshop, "TABLES", ["/proc/net/tcp", "/proc/net/no_such_table"]):
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                port = server.getsockname()[1]
+                self.assertEqual(len(list(workshop.listeners(port))), 1)
+            self.assertEqual(list(workshop.listeners(port)), [])
+
+    def test_a_program_with_children_is_found_by_its_own_socket(self) -> None:
+        # It sleeps until we end it.
+        program = "import socket, time; s = socket.create_server(('127.0.0.1', {})); time.sleep(60)"
+        port = bench.free_port()
+        command = [sys.executable, "-c", program.format(port)]
+        with patch.object(workshop, "TABLES", ["/proc/net/no_such_table", "/proc/net/tcp"]):
+            with workshop.child(command, stdout=subprocess.PIPE) as server:
+                self.assertEqual(bench.wait_for(server, str(port)), str(port))
+
+    def test_no_table_at_all_is_said(self) -> None:
+        with patch.object(workshop, "TABLES", ["/proc/net/no_such_table"]):
+            with self.assertRaisesRegex(Stop, "/proc"):
+                list(workshop.listeners(1))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class Server(NamedTuple):
         """What its first line says: `// 01 blocking socket, step 4: one after another.`"""
         pages = sorted(self.source.glob("*.[ch]pp")) or [self.source]
         for page in filter(Path.is_file, pages):
-            with page.open(errors="replace") as text:
+            with page.open(encoding="utf-8", errors="replace") as text:
                 found = re.match(r"// .*, step \d+: (.+?)\.?$", text.readline())
             if found:
                 return found[1]

@@ -60,7 +60,7 @@ class LabTest(unittest.TestCase):
     def write(self, name: str, text: str) -> None:
         path = self.tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
     def program(self, name: str, script: str) -> None:
         self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n")

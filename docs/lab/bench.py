@@ -138,7 +138,9 @@ def entry(said: str, server: Server, command: list[str]) -> Entry:
 
 def takes_options(server: Server) -> bool:
     pages = [server.source] if server.source.is_file() else server.source.glob("*.cpp")
-    return server.name == "twin" or any("options_from" in page.read_text() for page in pages)
+    return server.name == "twin" or any(
+        "options_from" in page.read_text(encoding="utf-8") for page in pages
+    )
 
 
 # One mode.

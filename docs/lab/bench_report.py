@@ -63,7 +63,7 @@ def write(report: Report, folder: Path) -> list[Path]:
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in pages.items():
-        (folder / f".{name}").write_text(content)
+        (folder / f".{name}").write_text(content, encoding="utf-8")
     for name in pages:
         os.replace(folder / f".{name}", folder / name)
     return [folder / name for name in pages]
@@ -71,8 +71,10 @@ def write(report: Report, folder: Path) -> list[Path]:
 
 def record(report: Report) -> Path:
     """Puts a run into the page that explains such runs."""
-    above = PAGE.read_text().split(BEGIN)[0]
-    PAGE.write_text(f"{above}{BEGIN}\n## A recorded run\n\n{chapters(report, '###')}")
+    above = PAGE.read_text(encoding="utf-8").split(BEGIN)[0]
+    PAGE.write_text(
+        f"{above}{BEGIN}\n## A recorded run\n\n{chapters(report, '###')}", encoding="utf-8"
+    )
     return PAGE
 
 

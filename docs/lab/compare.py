@@ -294,7 +294,9 @@ def spent_by(server: int) -> Spent:
     for task in (task for process in family(server) for task in process.glob("task/*")):
         with suppress(OSError):
             nanoseconds += int((task / "schedstat").read_text().split()[0])
-            counts = re.findall(r"ctxt_switches:\t(\d+)", (task / "status").read_text())
+            counts = re.findall(
+                r"ctxt_switches:\t(\d+)", (task / "status").read_text(errors="replace")
+            )
             switches += sum(map(int, counts))
     return Spent(nanoseconds / 1e9, switches)
 

@@ -72,7 +72,7 @@ def output(*command: str) -> tuple[bool, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=60,
         )
@@ -155,7 +155,11 @@ def apt_get(become_root: list[str], packages: list[str]) -> str:
 def complaint(command: list[str]) -> str:
     """Empty when the command succeeds, or else the end of what it said."""
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         try:
             said = process.communicate()[0].strip()
@@ -288,7 +292,7 @@ def sanitizer(names: str) -> Callable[[], str]:
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "tiny"
             source = program.with_suffix(".cpp")
-            source.write_text("int main() {}\n")
+            source.write_text("int main() {}\n", encoding="utf-8")
             flags = [f"-fsanitize={names}", str(source), "-o", str(program)]
             built, said = output(*(compiler() or ["c++"]), *flags)
             if not built:
@@ -362,11 +366,11 @@ def orphaned(process: Path) -> bool:
     try:
         words = (process / "cmdline").read_text(errors="replace").split("\0")
         parent = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
-        starter = Path("/proc", parent, "comm").read_text().strip() if parent != "0" else ""
+        starter = Path("/proc", parent, "comm").read_bytes().strip() if parent != "0" else b""
     except OSError:
         return False  # it ended while we looked
     ours = any(word.startswith(f"{ROOT}/") and "/lessons/" in word for word in words[:2])
-    return ours and (parent in ("0", "1") or starter == "systemd")
+    return ours and (parent in ("0", "1") or starter == b"systemd")
 
 
 CHECKS = [

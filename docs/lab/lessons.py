@@ -3,8 +3,9 @@
 import difflib
 import re
 import shlex
+from argparse import ArgumentTypeError
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Callable, NamedTuple, TypeVar
 
 from doctor import ROOT, Stop
 
@@ -26,7 +27,7 @@ class Server(NamedTuple):
         """What its first line says: `// 01 blocking socket, step 4: one after another.`"""
         pages = sorted(self.source.glob("*.[ch]pp")) or [self.source]
         for page in filter(Path.is_file, pages):
-            with page.open(errors="replace") as text:
+            with page.open(encoding="utf-8", errors="replace") as text:
                 found = re.match(r"// .*, step \d+: (.+?)\.?$", text.readline())
             if found:
                 return found[1]
@@ -84,6 +85,18 @@ def choose(kind: str, said: str, names: dict[str, Choice]) -> Choice:
     near = difflib.get_close_matches(said, names, 3, 0.4) or list(first.values())
     more = " and more" if len(near) > 24 else ""
     raise Stop(f"there is no {kind} '{said}'. There is: {', '.join(near[:24])}{more}", 2)
+
+
+def number(lowest: int, highest: int) -> Callable[[str], int]:
+    """A converter for argparse: a whole number from lowest to highest."""
+
+    def convert(said: str) -> int:
+        if said.isascii() and said.isdigit() and len(said) <= len(str(highest)):
+            if lowest <= int(said) <= highest:
+                return int(said)
+        raise ArgumentTypeError(f"{said[:20]!r} is no whole number from {lowest} to {highest}")
+
+    return convert
 
 
 def split_command(command: str) -> list[str]:

@@ -70,13 +70,13 @@ def cells_of(page: str) -> dict[tuple[str, str], str]:
 
 
 def write(cells: list[Cell]) -> None:
-    above = PAGE.read_text().split(BEGIN)[0]
-    PAGE.write_text(f"{above}{BEGIN}\n{table(cells)}\n")
+    above = PAGE.read_text(encoding="utf-8").split(BEGIN)[0]
+    PAGE.write_text(f"{above}{BEGIN}\n{table(cells)}\n", encoding="utf-8")
 
 
 def compare(cells: list[Cell]) -> list[str]:
     """What the page says otherwise than this run; a cell that was skipped says nothing."""
-    kept = cells_of(PAGE.read_text())
+    kept = cells_of(PAGE.read_text(encoding="utf-8"))
     return [
         f"{cell.property}, {cell.column}: {PAGE.name} says {kept.get((cell.property, cell.column))}, it is {cell.cell}"
         for cell in cells

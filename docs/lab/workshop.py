@@ -47,7 +47,7 @@ def child(command: list[str], **options: Any) -> Iterator["subprocess.Popen[str]
     handlers = postpone(meanwhile)
     try:
         process = subprocess.Popen(
-            command, start_new_session=True, text=True, errors="replace", **options
+            command, start_new_session=True, encoding="utf-8", errors="replace", **options
         )
         put_back(handlers)
         for number in meanwhile:
@@ -169,7 +169,7 @@ def built_meanwhile(*kinds: str) -> Iterator[None]:
 def made_here(folder: Path) -> bool:
     """Whether Meson made this build folder, and for this tree: a tree that was moved needs anew."""
     try:
-        made = json.loads((folder / "meson-info/meson-info.json").read_text())
+        made = json.loads((folder / "meson-info/meson-info.json").read_text(encoding="utf-8"))
         return (folder / "build.ninja").exists() and made["directories"]["source"] == str(ROOT)
     except (OSError, ValueError, KeyError):
         return False
@@ -232,10 +232,12 @@ def listeners(port: int) -> Iterator[str]:
 def known_tests(folder: Path) -> tuple[set[str], dict[str, list[str]]]:
     """All suites, and for every name that a person may type, what selects it in `meson test`."""
     suites, names = set(), {}
-    for known in json.loads((folder / "meson-info/intro-tests.json").read_text()):
+    for known in json.loads((folder / "meson-info/intro-tests.json").read_text(encoding="utf-8")):
         for suite in (full.split(":")[-1] for full in known["suite"]):
             suites.add(suite)
             names[suite] = ["--suite", suite]
+            if re.match(r"\d\d-", suite):  # a lesson goes by its number
+                names[suite[:2]] = names[suite]
             names[f"{suite}/{known['name']}"] = ["--suite", suite, known["name"]]
             names.setdefault(known["name"], names[f"{suite}/{known['name']}"])
     return suites, names
@@ -276,7 +278,7 @@ def meson_test(folder: Path, selection: list[str]) -> "Counter[str]":
                 print(gap + line, end="", flush=True)
                 gap = ""
         code = tests.wait()
-    lines = log.read_text().splitlines() if log.exists() else []
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     verdicts = Counter(json.loads(line)["result"] for line in lines)
     if code and verdicts.keys() <= GOOD:
         raise Stop(f"meson test ended with exit code {code}, and no test failed")
@@ -291,7 +293,7 @@ def running(number: str) -> Optional[dict[str, str]]:
     notes = NOTES.glob(f"running/{number}.*.json")
     for note in sorted(notes, key=saved, reverse=True):
         try:
-            server: dict[str, str] = json.loads(note.read_text())
+            server: dict[str, str] = json.loads(note.read_text(encoding="utf-8"))
             if runs(int(server["pid"]), server["program"]):
                 return server
         except (OSError, ValueError, KeyError, TypeError):
@@ -321,7 +323,7 @@ def noted(server: Server, command: list[str], pid: int, host: str, port: str) ->
     note = NOTES / "running" / f"{server.lesson.split('-')[0]}.{pid}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     facts = {"program": command[-1], "pid": str(pid), "host": host, "port": port}
-    note.write_text(json.dumps(facts))
+    note.write_text(json.dumps(facts), encoding="utf-8")
     try:
         yield
     finally:

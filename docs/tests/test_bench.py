@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,7 +10,7 @@ import unittest
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Optional
-from unittest import mock
+from unittest.mock import patch
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs/lab"))
@@ -17,6 +18,7 @@ sys.path.insert(0, str(ROOT / "docs/lab"))
 import bench
 import bench_report
 import workshop
+from doctor import Stop
 
 NAMES = ["epoll_echo", "epoll_echo, again", "02", "03 --own", "<b>|4"]
 FACTS = "system kernel processor cores load_core server_core compiler build python".split()
@@ -227,17 +229,29 @@ class Verdicts(unittest.TestCase):
         self.assertIn("nothing to compare with", bench_report.conclusion(alone, ["02"]))
 
 
-class Waiting(unittest.TestCase):
-    def test_a_kernel_without_ipv6_has_no_table_of_it(self) -> None:
+class Listeners(unittest.TestCase):
+    """Whether a program of the reader's own listens, the kernel's tables say."""
+
+    def test_a_kernel_without_ipv6_has_one_table(self) -> None:
+        with patch.object(workshop, "TABLES", ["/proc/net/tcp", "/proc/net/no_such_table"]):
+            with socket.create_server(("127.0.0.1", 0)) as server:
+                port = server.getsockname()[1]
+                self.assertEqual(len(list(workshop.listeners(port))), 1)
+            self.assertEqual(list(workshop.listeners(port)), [])
+
+    def test_a_program_with_children_is_found_by_its_own_socket(self) -> None:
+        # It sleeps until we end it.
+        program = "import socket, time; s = socket.create_server(('127.0.0.1', {})); time.sleep(60)"
         port = bench.free_port()
-        listens = f"import socket; socket.create_server(('127.0.0.1', {port})).accept()"
-        command = [sys.executable, "-c", listens]
-        with subprocess.Popen(command, start_new_session=True, text=True) as program:
-            try:
-                with mock.patch.object(workshop, "TABLES", ["/proc/net/no_tcp6", *workshop.TABLES]):
-                    self.assertEqual(bench.wait_for(program, str(port)), str(port))
-            finally:
-                program.kill()
+        command = [sys.executable, "-c", program.format(port)]
+        with patch.object(workshop, "TABLES", ["/proc/net/no_such_table", "/proc/net/tcp"]):
+            with workshop.child(command, stdout=subprocess.PIPE) as server:
+                self.assertEqual(bench.wait_for(server, str(port)), str(port))
+
+    def test_no_table_at_all_is_said(self) -> None:
+        with patch.object(workshop, "TABLES", ["/proc/net/no_such_table"]):
+            with self.assertRaisesRegex(Stop, "/proc"):
+                list(workshop.listeners(1))
 
 
 if __name__ == "__main__":

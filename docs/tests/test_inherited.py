@@ -2,6 +2,7 @@
 terminal that lacks letters, an old Python, a machine without /proc or with old tools."""
 
 import ast
+import json
 import os
 import shutil
 import signal
@@ -124,6 +125,28 @@ class Streams(LabTest):
             return ""
 
         self.for_all(judge)
+
+    def test_pages_are_read_and_written_where_text_is_ascii(self) -> None:
+        made = {"directories": {"source": str(self.tree)}}
+        self.write("build/meson-info/meson-info.json", json.dumps(made))
+        self.write("build/build.ninja", "")
+        self.program("ninja", ":")
+        cell: dict[str, Any] = {
+            "column": "01",
+            "property": "P01",
+            "title": "Grüße",
+            "cell": "LIMIT",
+        }
+        cell |= {"seconds": 0.5, "seen": "a – b"}  # as a program in C++ prints it
+        said = json.dumps(cell, ensure_ascii=False)
+        self.write("build/lessons/testkit/matrix", f"#!/bin/sh\necho '{said}'\n")
+        (self.tree / "build/lessons/testkit/matrix").chmod(0o755)
+        code, said = self.shell("matrix 01 --write", "", **NO_UTF8)
+        self.assertEqual(code, 0, said)
+        page = (self.tree / "docs/matrix.md").read_text(encoding="utf-8")
+        self.assertIn("Grüße", page)
+        self.assertIn("a – b", page)
+        self.assertEqual(self.shell("matrix 01 --check", "", **NO_UTF8)[0], 0)
 
     def test_a_file_is_not_taken_for_a_closed_stream(self) -> None:
         """Whatever is opened first would get the number 1, and with it what is printed."""
@@ -312,6 +335,20 @@ runpy.run_path(sys.argv[0], run_name="__main__")"""
         self.program("c++", "exit 1")  # and with one that fails without a word
         self.program("meson", ":")
         self.assertEqual(self.lab("doctor", env={"PATH": f"{self.tree}/bin"})[0], 1)
+
+    def test_doctor_beside_a_process_whose_name_is_no_text(self) -> None:
+        name = os.fsencode(self.tree) + b"/\xff"
+        with open(name, "wb") as script:
+            script.write(b"#!/bin/sh\nsleep 60 & echo $!; wait\n")  # until it is killed
+        os.chmod(name, 0o755)
+        with subprocess.Popen([name], stdout=subprocess.PIPE, text=True) as parent:
+            assert parent.stdout
+            child = int(parent.stdout.readline())
+            try:
+                code, _, err = self.lab("doctor", env={"PATH": f"{self.tree}/bin"})
+            finally:
+                os.kill(child, signal.SIGKILL)
+        self.assertEqual((code, err), (1, ""))  # nothing is there, and that is said
 
     def test_a_machine_without_proc(self) -> None:
         hidden = ["unshare", "--mount", "--map-root-user", "sh", "-c"]

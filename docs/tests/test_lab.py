@@ -23,6 +23,7 @@ foreach name, code : {'good': 'pass', 'bad': 'print("Oh no"); exit(1)', 'unable'
   test(name, python, args: ['-c', code], suite: 'one')
 endforeach
 test('elsewhere', python, args: ['-c', 'pass'], suite: 'two')
+test('01 lesson', python, args: ['-c', 'pass'], suite: '01-blocking-socket')
 """
 
 SERVER = """import signal, sys, time
@@ -68,7 +69,7 @@ class LabTest(unittest.TestCase):
     def write(self, name: str, text: str) -> None:
         path = self.tree / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
     def program(self, name: str, script: str) -> None:
         self.write(f"bin/{name}", f"#!/bin/sh\n{script}\n")
@@ -324,10 +325,11 @@ class Tests(LabTest):
 
     def test_counts_are_true(self) -> None:
         code, out, _ = self.lab("test")
-        self.assertEqual((code, out.splitlines()[-1]), (1, "2 passed, 1 failed, 1 skipped"))
+        self.assertEqual((code, out.splitlines()[-1]), (1, "3 passed, 1 failed, 1 skipped"))
         self.assertIn("Oh no", out)
         self.assertEqual(self.last("good", "--repeat", "3"), (0, "3 passed, 0 failed, 0 skipped"))
         self.assertEqual(self.last("one/good", "elsewhere"), (0, "2 passed, 0 failed, 0 skipped"))
+        self.assertEqual(self.last("01"), (0, "1 passed, 0 failed, 0 skipped"))
         self.assertEqual(self.last("two"), (0, "1 passed, 0 failed, 0 skipped"))
         code, _, err = self.lab("test", "one/god")
         self.assertEqual(code, 2)

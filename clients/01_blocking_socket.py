@@ -22,8 +22,8 @@ import time
 from collections.abc import Iterator
 
 from conversation import LATE, Conversation, span
-from talk import Parser, TalkError
-from talk import address_text, caller_for, leave, run, who_calls, whom_to_call
+from talk import OutputLost, Parser, TalkError
+from talk import address_text, caller_for, display, leave, read_input, run, who_calls, whom_to_call
 
 with contextlib.suppress(ImportError):
     import readline  # gives input() a history and arrow keys
@@ -90,13 +90,13 @@ class Screen:
 
     def _show(self, sign: str, text: str) -> None:
         if not self._at_terminal:
-            print(f"{time.monotonic() - self._start:7.3f} {sign} {text}", flush=True)
+            display(f"{time.monotonic() - self._start:7.3f} {sign} {text}")
         elif not self.at_prompt:
-            print(text, flush=True)
+            display(text)
         else:
             # Somebody types: our line takes the place of theirs, and theirs comes again below.
             typed = readline.get_line_buffer() if "readline" in sys.modules else ""
-            print(f"{CLEAR}{text}\n{PROMPT}{typed}", end="", flush=True)
+            display(f"{CLEAR}{text}\n{PROMPT}{typed}", end="")
 
 
 # Where the lines come from
@@ -113,7 +113,7 @@ def lines_of_pipe(talk: Conversation) -> Iterator[bytes]:
         if talk.caller.readable(0):
             talk.hear()
         elif 0 in select.select([0, talk.caller.line], [], [])[0]:
-            data = os.read(0, 65536)
+            data = read_input(65536)
             *lines, rest = (rest + data).split(b"\n")
             yield from lines
             if not data:
@@ -172,6 +172,8 @@ class Ear:
                     return
         except TalkError as error:
             code, sentence = 1, str(error)
+        except OutputLost:
+            leave(1)  # the terminal is gone
         # The server has left, and nobody may ever press Enter: we leave in the other's stead.
         print(CLEAR, end="")
         termios.tcsetattr(0, termios.TCSADRAIN, self._terminal)

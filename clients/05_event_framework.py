@@ -17,12 +17,11 @@ import os
 import resource
 import statistics
 import sys
-from collections.abc import Callable
 
 from callers import A_CROWD, names, table
 from conversation import amount_of, span
 from crowd import Crowd
-from talk import Caller, Parser, TalkError, run, show, whom_to_call
+from talk import Caller, Parser, TalkError, quoted, run, show, whole_number, whom_to_call
 
 LINES = ["0", "echo hello", "count"]
 MOST = 10_000  # callers
@@ -81,19 +80,10 @@ def tell_failures(crowd: Crowd) -> int:
 # The options.
 
 
-def whole_number(lowest: int, highest: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not lowest <= int(text[:9]) <= highest:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {lowest} to {highest}")
-        return int(text)
-
-    return convert
-
-
 def one_answer(text: str) -> str:
     if amount_of(b"big", os.fsencode(text)) is not None or text.startswith("sink "):
         raise argparse.ArgumentTypeError(
-            f"{text!r} takes more than a line; lesson 01's client says it"
+            f"{quoted(text)} takes more than a line; lesson 01's client says it"
         )
     return text
 

@@ -19,7 +19,17 @@ import socket
 import tempfile
 
 from callers import names, table
-from talk import Parser, TalkError, port_number, run, seconds, show
+from talk import (
+    Caller,
+    Parser,
+    TalkError,
+    port_number,
+    run,
+    seconds,
+    show,
+    timeout_scale,
+    whole_number,
+)
 
 FAMILIES = {
     "tcp": (socket.AF_INET, socket.SOCK_STREAM),
@@ -37,6 +47,11 @@ class Line:
         self.name = name
         family, kind = FAMILIES[options.kind]
         self.is_stream = kind == socket.SOCK_STREAM
+        if options.kind == "tcp":  # A name may stand for several addresses: it tries each.
+            caller = Caller(options.host, options.port, timeout=options.timeout)
+            caller.connect()
+            self.socket = caller.line
+            return
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(options.timeout)
         if options.kind == "unixgram":  # Who has no address cannot be answered.
@@ -63,9 +78,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="for tcp and udp (%(default)s)")
     parser.add_argument("--port", type=port_number, metavar="N", help="the port that it printed")
     parser.add_argument("--path", default="hotline.socket", help="for unix and unixgram")
-    parser.add_argument("--callers", type=int, default=3, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--callers", type=whole_number(1, 500), default=3, metavar="N", help="(%(default)s)"
+    )
     parser.add_argument("--say", nargs="+", default=["count", "upper hello"], metavar="LINE")
-    parser.add_argument("--timeout", type=seconds, default=10.0, help="seconds (%(default)g)")
+    parser.add_argument(
+        "--timeout", type=seconds, default=10 * timeout_scale(), help="seconds (%(default)g)"
+    )
     options = parser.parse_args()
     if options.kind in ("tcp", "udp") and options.port is None:
         parser.error(f"--port is missing: the one that the server of kind {options.kind} printed")

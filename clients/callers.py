@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from conversation import LATE, Conversation
-from talk import Caller, Parser, TalkError, whom_to_call
+from talk import Caller, Parser, TalkError, display, whole_number, whom_to_call
 from timeline import Event
 
 MOST = 500  # callers; select() cannot watch more than 1,024 descriptors
@@ -41,7 +41,7 @@ class Voice:
 
     def _show(self, sign: str, text: str) -> None:
         if not self._silent:
-            print(f"{time.monotonic() - self._start:7.3f} {self._name} {sign} {text}", flush=True)
+            display(f"{time.monotonic() - self._start:7.3f} {self._name} {sign} {text}")
 
 
 class Company:
@@ -218,15 +218,13 @@ def counting(numbers: list[str]) -> str:
 def parser_for(doc: str | None) -> Parser:
     parser = Parser(doc, whom_to_call())
     parser.add_argument(
-        "--callers", type=how_many, default=5, metavar="N", help="so many at once (%(default)s)"
+        "--callers",
+        type=whole_number(2, MOST),
+        default=5,
+        metavar="N",
+        help="so many at once (%(default)s)",
     )
     return parser
-
-
-def how_many(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 2 <= int(text[:6]) <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of callers from 2 to {MOST}")
-    return int(text)
 
 
 def tell_failures(company: Company) -> int:

@@ -12,9 +12,9 @@ import time
 from collections import deque
 from typing import Protocol
 
-from talk import PATTERN, Caller, HungUp, TalkError, WasReset, show
+from talk import PATTERN, Caller, HungUp, TalkError, WasReset, show, timeout_scale
 
-LATE = 0.3  # seconds; a greeting that takes longer deserves a word
+LATE = 0.3 * timeout_scale()  # seconds; a greeting that takes longer deserves a word
 
 
 class Screen(Protocol):

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from callers import A_CROWD, Voice
 from conversation import LATE, amount_of, is_said_by_others
-from talk import Caller, TalkError, show
+from talk import Caller, Failure, NotReached, show
 
 KNOCKING = 1000  # callers at most who are not greeted yet: the kernel's queue is not endless
 TICK = 0.1  # seconds between two looks at the deadlines
@@ -46,8 +46,9 @@ class Line:
         self.name = name
         self.script = deque(script)
         self.voice = Voice(name, crowd.start, silent=crowd.is_large)
-        self.socket = socket.socket(crowd.family, socket.SOCK_STREAM)
-        self.socket.setblocking(False)
+        self.untried = deque(crowd.caller.addresses())
+        self.failures: list[Failure] = []
+        self.socket = self.next_socket()
         self.connected = self.greeted = self.leaving = self.over = False
         self.since = self.called = time.monotonic()  # when we began to wait for what comes next
         self.question: bytes | None = None
@@ -56,11 +57,24 @@ class Line:
         self.unsaid = b""
         self.failure = ""
 
+    def next_socket(self) -> socket.socket:
+        """A socket for the next of the server's addresses, and there may be none for it: a kernel
+        without IPv6 has addresses of it all the same."""
+        while self.untried:
+            self.address = self.untried.popleft()
+            try:
+                found = socket.socket(self.address.family, socket.SOCK_STREAM)
+                found.setblocking(False)
+                return found
+            except OSError as error:
+                self.failures.append(Failure(self.address, error))
+        raise NotReached(self.crowd.caller.why_not_reached(self.failures))
+
     # What the loop calls.
 
     def call(self) -> None:
         """The call is under way. When there is room to write, it has come through, or it has not."""
-        if (error := self.socket.connect_ex(self.crowd.address)) not in (0, errno.EINPROGRESS):
+        if (error := self.socket.connect_ex(self.address.where)) not in (0, errno.EINPROGRESS):
             raise OSError(error, os.strerror(error))
 
     def connection_made(self) -> None:
@@ -143,11 +157,32 @@ class Line:
         except BlockingIOError:
             pass
         except OSError as error:
-            self.fail(self.why(error))
+            if self.connected:
+                self.fail(self.why(error))
+            else:
+                self.not_reached(error)
+
+    def not_reached(self, error: OSError) -> None:
+        """This address does not work. Is there another one?"""
+        self.failures.append(Failure(self.address, error))
+        try:
+            while True:
+                self.replace_socket()
+                try:
+                    return self.call()
+                except OSError as next_error:
+                    self.failures.append(Failure(self.address, next_error))
+        except NotReached as failure:
+            self.fail(str(failure))
+
+    def replace_socket(self) -> None:
+        before, self.socket = self.socket, self.next_socket()
+        self.crowd.selector.unregister(before)
+        before.close()
+        self.crowd.selector.register(self.socket, self.wants(), self)
+        self.since = time.monotonic()
 
     def why(self, error: OSError) -> str:
-        if not self.connected:
-            return self.crowd.caller.why_not_reached(error)
         if error.errno in (errno.ECONNRESET, errno.EPIPE, errno.ENOTCONN):
             return "the server reset the connection: it died, or closed without reading all we sent"
         return f"the line broke: {error.strerror}"
@@ -155,10 +190,11 @@ class Line:
     def look_at_clock(self, now: float) -> None:
         nap = amount_of(b"sleep", self.question or b"") or 0
         patience = self.crowd.caller.timeout + nap / 1000
-        if now < self.since + patience:
-            return
         if not self.connected:
-            self.fail(self.crowd.caller.why_not_reached(TimeoutError()))
+            if now >= self.since + self.crowd.caller.time_for_each():
+                self.not_reached(TimeoutError())
+        elif now < self.since + patience:
+            pass
         elif not self.greeted:
             self.fail(f"no greeting within {patience:g} s: is the server busy with somebody else?")
         elif self.question is not None:
@@ -188,7 +224,6 @@ class Crowd:
         self.to_call = deque(scripts)
         self.is_large = len(self.to_call) > A_CROWD
         self.start = time.monotonic()
-        self.family, self.address = self._look_up()
         self.selector = selectors.DefaultSelector()
         self.lines: list[Line] = []
         self.knocking = 0  # called, and not greeted yet
@@ -196,14 +231,6 @@ class Crowd:
         self.slowest_greeting = 0.0
         self.has_begun = False  # all are there; they may speak
         self.last_news = self.start
-
-    def _look_up(self) -> tuple[socket.AddressFamily, tuple[str | int, ...]]:
-        caller = self.caller
-        try:
-            found = socket.getaddrinfo(caller.host, caller.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise TalkError(caller.why_not_reached(error)) from None
-        return found[0][0], found[0][4]
 
     def run(self) -> None:
         """Returns when all have left. One turn: call, sleep until somebody is ready, call back."""
@@ -226,10 +253,7 @@ class Crowd:
 
     def call_some(self) -> None:
         while self.to_call and self.knocking < KNOCKING:
-            try:
-                line = Line(self, *self.to_call.popleft())
-            except OSError as error:
-                raise TalkError(f"cannot have one caller more: {error.strerror}") from None
+            line = Line(self, *self.to_call.popleft())
             self.lines.append(line)
             self.knocking += 1
             self.selector.register(line.socket, line.wants(), line)

@@ -32,8 +32,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from types import FrameType
 
-from talk import Parser, TalkError, run, whom_to_call
-from timeline import Event, show_on_screen
+from talk import Parser, TalkError, quoted, run, timeout_scale, whole_number, whom_to_call
+from timeline import Event, event_of, show_on_screen
 from transcript import transcript
 
 HERE = Path(__file__).resolve().parent
@@ -94,7 +94,9 @@ STEP = re.compile(
     r"|(?P<speaker>[A-Z]) says (?P<line>.*)"
     r"|(?P<leaver>[A-Z]) hangs up"
 )
-START = 60.0  # seconds for all the client processes to start, on a machine that is very busy
+START = (
+    60.0 * timeout_scale()
+)  # seconds for all the client processes to start, on a machine that is very busy
 LONGEST_TALK = 120.0  # seconds after the last step until everybody must have left
 
 
@@ -143,7 +145,12 @@ def scene_of(name: str) -> Scene:
 
 
 def play(
-    scene: Scene | str, host: str, port: int, *, client: Path = CLIENT, timeout: float = 10.0
+    scene: Scene | str,
+    host: str,
+    port: int,
+    *,
+    client: Path = CLIENT,
+    timeout: float = 10 * timeout_scale(),
 ) -> Recording:
     """Plays the scene to the server, with one client process for each caller."""
     scene = scene_of(scene) if isinstance(scene, str) else scene
@@ -196,7 +203,10 @@ class Actor:
 
     def take_log(self, data: bytes) -> None:
         *lines, self._half_event = (self._half_event + data).split(b"\n")
-        self.events += [json.loads(line) for line in lines]
+        try:
+            self.events += map(event_of, lines)
+        except ValueError as error:
+            raise TalkError(f"the client of {self.name} does not write a log: {error}") from None
 
     def take_words(self, data: bytes) -> None:
         self.words = (self.words + data)[-4000:]
@@ -241,7 +251,7 @@ class Stage:
         self._inputs.close()
 
     def _engage(self, name: str, habit: str | None, address: str) -> None:
-        script, *options = habit.split() if habit else [str(self._client)]
+        script, *options = in_our_time(habit).split() if habit else [str(self._client)]
         if habit:
             script = str(HERE / "hostile" / f"{script}.py")
         actor = Actor(name, [script, *options, *self._line, "--bind", address])
@@ -263,7 +273,7 @@ class Stage:
 
     def _play(self, step: re.Match[str]) -> None:
         if step["seconds"]:
-            self._watch(float(step["seconds"]), lambda: False)
+            self._watch(float(step["seconds"]) * timeout_scale(), lambda: False)
         elif step["who"]:
             self._call(self._actors[step["who"]])
         elif step["speaker"]:
@@ -307,6 +317,11 @@ class Stage:
         return True
 
 
+def in_our_time(habit: str) -> str:
+    """Whatever takes seconds in a scene takes longer where all that waits waits longer."""
+    return re.sub(r"(?<=--seconds )[0-9.]+", lambda s: f"{float(s[0]) * timeout_scale():g}", habit)
+
+
 # By hand
 
 
@@ -320,13 +335,13 @@ def scene_name(text: str) -> str:
         return text
     near = difflib.get_close_matches(text, SCENES, cutoff=0.4) or list(SCENES)
     raise argparse.ArgumentTypeError(
-        f"there is no scene {text!r}; did you mean {' or '.join(near)}?"
+        f"there is no scene {quoted(text)}; did you mean {' or '.join(near)}?"
     )
 
 
 def client_file(text: str) -> Path:
-    if not Path(text).is_file():
-        raise argparse.ArgumentTypeError(f"there is no client {text!r}")
+    if not os.path.isfile(text):
+        raise argparse.ArgumentTypeError(f"there is no client {quoted(text)}")
     return Path(text).resolve()
 
 
@@ -338,7 +353,10 @@ def main() -> int:
         "--client", type=client_file, default=CLIENT, metavar="FILE", help="the callers' client"
     )
     parser.add_argument(
-        "--clients", type=int, metavar="N", help="more callers, who do as the last one does"
+        "--clients",
+        type=whole_number(1, len(ascii_uppercase)),
+        metavar="N",
+        help="more callers, who do as the last one does",
     )
     output = parser.add_mutually_exclusive_group()
     output.add_argument(

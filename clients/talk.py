@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import errno
+import functools
 import io
 import ipaddress
 import json
@@ -27,7 +28,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TextIO
 
 if sys.version_info < (3, 11):
     sys.exit("this is Python %d.%d, and Netsteps needs 3.11 or newer" % sys.version_info[:2])
@@ -37,8 +38,18 @@ if TYPE_CHECKING:
 
 PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
 PIECE = PATTERN * 2849  # about 64 KiB
+EPOCH = time.time() - time.monotonic()  # so that a log has the date, and its clock never jumps
 LOGGED = 80  # bytes of a piece that the log has; its length it always has
 LONGEST_LINE = 1 << 20  # no answer has more; a server that sends on without a newline is stopped
+
+
+def timeout_scale() -> float:
+    """By how much all that waits is to wait longer here than on a fast machine: NETSTEPS_PATIENCE."""
+    try:
+        scale = float(os.environ.get("NETSTEPS_PATIENCE", "1"))
+    except ValueError:
+        scale = 1.0
+    return scale if 0 < scale < 1000 else 1.0
 
 
 class TalkError(Exception):
@@ -61,6 +72,44 @@ class TooSlow(TalkError):
     """The time was over before the server did what it should."""
 
 
+class OutputLost(Exception):
+    """Our own output cannot be written, and that is no fault of a connection. So it is no OSError,
+    lest whoever looks after a connection take it for one of theirs."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Address(NamedTuple):
+    """One of the addresses that a name stands for."""
+
+    family: int
+    where: tuple[str | int, ...]  # as connect() wants it
+
+    def __str__(self) -> str:
+        return address_text(str(self.where[0]), int(self.where[1]))
+
+
+class Failure(NamedTuple):
+    """An address that we tried, and why it did not work."""
+
+    address: Address
+    error: OSError
+
+
+@functools.cache
+def addresses_of(host: str, port: int) -> tuple[Address, ...]:
+    """All addresses of the host, in the order in which to try them: `localhost` is often ::1 first,
+    where no IPv4 server listens. Looked up once, so what was checked is what we connect to."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or "this cannot be the name of a host"
+        raise NotReached(f"the host {host} is unknown: {why}. Try --host 127.0.0.1.") from None
+    return tuple(Address(family, where) for family, _, _, _, where in found)
+
+
 class Caller:
     """One caller: a socket, a deadline on everything it does, and a log of what it did and when.
 
@@ -75,7 +124,7 @@ class Caller:
         *,
         name: str = "caller",
         bind: str | None = None,
-        timeout: float = 10.0,
+        timeout: float = 10 * timeout_scale(),
         log: TextIO | None = None,
         receive_buffer: int | None = None,
     ) -> None:
@@ -112,12 +161,9 @@ class Caller:
         self._note("connecting")
         try:
             self._socket = self._reach()
-        except OSError as error:
-            failure: TalkError = NotReached(self.why_not_reached(error))
-            if isinstance(error, ConnectionResetError):  # connected, and thrown away at once
-                failure = self._failure(error, "take the call")
-            self._note("failed", why=str(failure))
-            raise failure from None
+        except TalkError as error:
+            self._note("failed", why=str(error))
+            raise
         self.local = address_text(*self.line.getsockname()[:2])
         self._note("connected")
 
@@ -250,50 +296,88 @@ class Caller:
             raise TalkError(f"{self.name} is not connected")
         return self._socket
 
-    def _reach(self) -> socket.socket:
-        trouble: OSError = OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            self.host, self.port, type=socket.SOCK_STREAM
-        ):
-            candidate = socket.socket(family, kind, protocol)
-            try:
-                candidate.settimeout(self.timeout)
-                if self._receive_buffer is not None:
-                    # Before connecting: the window is agreed on in the handshake.
-                    candidate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-                if self._bind is not None:
-                    candidate.bind((self._bind, 0))
-                candidate.connect(address)
-                # Not from getpeername(): a server that resets at once leaves nothing to ask.
-                self.peer = address_text(str(address[0]), int(address[1]))
-                return candidate
-            except OSError as error:
-                candidate.close()
-                trouble = error
-            except BaseException:
-                candidate.close()
-                raise
-        raise trouble
+    def addresses(self) -> tuple[Address, ...]:
+        """Those of the server that can be reached from the address to which we bind: from an IPv4
+        address no IPv6 address can."""
+        found = addresses_of(self.host, self.port)
+        if self._bind is None:
+            return found
+        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        fitting = tuple(address for address in found if address.family == family)
+        if not fitting:
+            raise NotReached(
+                f"cannot call {found[0]} from {self._bind}: one address is IPv4, the other is IPv6. "
+                "Leave --bind out, or give a --host of the same kind."
+            )
+        return fitting
 
-    def why_not_reached(self, error: OSError) -> str:
-        if isinstance(error, socket.gaierror):
-            return f"the host {self.host} is unknown: {error.strerror}. Try --host 127.0.0.1."
+    def time_for_each(self) -> float:
+        """Each address has an equal share of the timeout, so that all of them are tried in time."""
+        return self.timeout / len(self.addresses())
+
+    def _reach(self) -> socket.socket:
+        failures = []
+        for address in self.addresses():
+            try:
+                return self._connect_to(address)
+            except ConnectionResetError as error:  # connected, and thrown away at once
+                raise self._failure(error, "take the call") from None
+            except OSError as error:
+                failures.append(Failure(address, error))
+        raise NotReached(self.why_not_reached(failures))
+
+    def _connect_to(self, address: Address) -> socket.socket:
+        # A kernel without IPv6 has addresses of it all the same: then socket() is what fails.
+        candidate = socket.socket(address.family, socket.SOCK_STREAM)
+        try:
+            candidate.settimeout(self.time_for_each())
+            if self._receive_buffer is not None:
+                # Before connecting: the window is agreed on in the handshake.
+                candidate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+            if self._bind is not None:
+                candidate.bind((self._bind, 0))
+            candidate.connect(address.where)
+        except BaseException:
+            candidate.close()
+            raise
+        # Not from getpeername(): a server that resets at once leaves nothing to ask.
+        self.peer = str(address)
+        return candidate
+
+    def why_not_reached(self, failures: list[Failure]) -> str:
+        """What became of each address, and what to do: about the one where a server could be."""
+        what = "; ".join(self._what_failed(*failure) for failure in failures)
+        errors = [failure.error for failure in failures]
+        refused = (error for error in errors if isinstance(error, ConnectionRefusedError))
+        return f"{what}. {self._advice(next(refused, errors[-1]))}"
+
+    def _what_failed(self, address: Address, error: OSError) -> str:
+        if isinstance(error, ConnectionRefusedError):
+            return f"nobody listens on {address} (connection refused)"
+        if isinstance(error, TimeoutError):
+            return f"{address} did not take the call within {self.time_for_each():g} s"
+        source = f" from {self._bind}" if self._is_about_bind(error) else ""
+        return f"cannot call {address}{source}: {error.strerror or error}"
+
+    def _advice(self, error: OSError) -> str:
         if isinstance(error, ConnectionRefusedError):
             return (
-                f"nobody listens on {self.peer} (connection refused). Is the server running? "
-                "Start it with ./lab run LESSON and give the port that it prints."
+                "Is the server running? Start it with ./lab run LESSON and give the port that it "
+                "prints."
             )
         if isinstance(error, TimeoutError):
             return (
-                f"{self.peer} did not take the call within {self.timeout:g} s: the queue of its "
-                "listener may be full, or a firewall is silent. Is this the right server?"
+                "The accept queue of its listener may be full, or a firewall is silent. Is this the "
+                "right server?"
             )
-        if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL) and self._bind is not None:
-            return (
-                f"cannot call {self.peer} from {self._bind}: {error.strerror}. "
-                "Try --bind 127.0.0.2, or leave --bind out."
-            )
-        return f"cannot call {self.peer}: {error.strerror or error}. Look at --host and --port."
+        if self._is_about_bind(error):
+            return "Try --bind 127.0.0.2, or leave --bind out."
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return "Allow more descriptors (ulimit -n), or use fewer clients."
+        return "Look at --host and --port."
+
+    def _is_about_bind(self, error: OSError) -> bool:
+        return self._bind is not None and error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL)
 
     def _deadline(self, within: float | None = None) -> float:
         return time.monotonic() + (self.timeout if within is None else within)
@@ -345,7 +429,7 @@ class Caller:
         if self._log is None:
             return
         event: dict[str, object] = {
-            "t": time.time(),
+            "t": EPOCH + time.monotonic(),
             "who": self.name,
             "local": self.local,
             "peer": self.peer,
@@ -415,7 +499,7 @@ def whom_to_call() -> argparse.ArgumentParser:
     line.add_argument(
         "--timeout",
         type=seconds,
-        default=10.0,
+        default=10 * timeout_scale(),
         metavar="SECONDS",
         help="the longest wait for anything (%(default)g)",
     )
@@ -458,19 +542,30 @@ def caller_for(options: argparse.Namespace, receive_buffer: int | None = None) -
     if options.cue:
         caller.waits("the cue")
         # Byte by byte: what comes after the newline is for whoever reads next.
-        while (byte := os.read(0, 1)) != b"\n":
+        while (byte := read_input(1)) != b"\n":
             if not byte:
                 raise NotReached("the scene was over before our cue")
         options.cue = False
     return caller
 
 
-def port_number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= 65535:
+def whole_number(lowest: int, highest: int, what: str = "number") -> Callable[[str], int]:
+    """The type of an option that takes such a number, written in the digits 0 to 9."""
+
+    def convert(text: str) -> int:
+        digits = text.lstrip("0") or text[-1:]  # int() refuses what has thousands of digits
+        if text.isascii() and text.isdigit() and len(digits) <= len(str(highest)):
+            if lowest <= int(digits) <= highest:
+                return int(digits)
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no port: a number from 1 to 65535, the one that the server printed"
+            f"{quoted(text)} is no {what}: it takes a number from {lowest} to {highest}"
         )
-    return int(text)
+
+    return convert
+
+
+def port_number(text: str) -> int:
+    return whole_number(1, 65535, "port")(text)
 
 
 def seconds(text: str) -> float:
@@ -479,7 +574,9 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: seconds, over 0, at most a day")
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no time: seconds, over 0, at most a day"
+        )
     return value
 
 
@@ -487,7 +584,14 @@ def own_address(text: str) -> str:
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no address, such as 127.0.0.2") from None
+        raise argparse.ArgumentTypeError(
+            f"{quoted(text)} is no address, such as 127.0.0.2"
+        ) from None
+
+
+def quoted(text: str) -> str:
+    """What was given, as far as one wants to read it again."""
+    return repr(text if len(text) <= 40 else f"{text[:30]}...")
 
 
 # The way out
@@ -498,6 +602,9 @@ def run(main: Callable[[], int]) -> NoReturn:
     130: Ctrl-C. Whatever happens, no traceback."""
     code, sentence = 1, ""
     try:
+        keep_standard_numbers()
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="surrogateescape")  # what is typed goes out as it is
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -510,12 +617,44 @@ def run(main: Callable[[], int]) -> NoReturn:
         sentence = str(error)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        code = 1  # whoever read our output has left; there is nobody to tell
+    except OutputLost as lost:
+        code, sentence = 1, why_lost(lost.error)
     except OSError as error:
-        code, sentence = 1, f"cannot write {error.filename or 'what we heard'}: {error.strerror}"
+        code, sentence = 1, why_lost(error)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     leave(code, sentence)
+
+
+def keep_standard_numbers() -> None:
+    """Where a shell has closed one of the descriptors 0, 1 and 2, the next socket would get its
+    number, and be read from or written to by whoever means the standard stream."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def why_lost(error: OSError) -> str:
+    if isinstance(error, BrokenPipeError):
+        return ""  # whoever read our output has left; there is nobody to tell
+    if error.filename is not None:
+        return f"cannot open {error.filename}: {error.strerror}"
+    return f"cannot write what we heard: {error.strerror}"
+
+
+def display(text: str, end: str = "\n") -> None:
+    """Shows it at once."""
+    try:
+        print(text, end=end, flush=True)
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def read_input(count: int) -> bytes:
+    """What has come on standard input, up to so many bytes; nothing at its end."""
+    try:
+        return os.read(0, count)
+    except OSError as error:
+        raise TalkError(f"cannot read standard input: {error.strerror}") from None
 
 
 def leave(code: int, sentence: str = "") -> NoReturn:

@@ -9,6 +9,7 @@ that every client writes with --log.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -19,13 +20,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conversation import amount_of, is_said_by_others
-from talk import Parser, TalkError, run
+from talk import Parser, TalkError, run, show, timeout_scale
 
 Event = dict[str, Any]
 
-NOTICEABLE = 0.25  # seconds; a shorter wait is no wait to somebody who looks at the drawing
+NOTICEABLE = (
+    0.25 * timeout_scale()
+)  # seconds; a shorter wait is no wait to somebody who looks at the drawing
 NARROWEST = 60
 MOST_LANES = 20
+LONGEST_NAME = 20  # letters; the lanes need room, too
+LONGEST_EVENT = 65536  # bytes; a client's log has no line that is nearly as long
+LATEST = 253402300800  # the end of the year 9999
 
 # kind of time: (its sign, the same in ASCII, colour, what the legend says)
 LOOKS = {
@@ -82,7 +88,7 @@ def visits(events: Iterable[Event]) -> list[Visit]:
     """The visits in the order in which they began."""
     found: list[Visit] = []
     open_visits: dict[tuple[str, str | None], Visit] = {}
-    for event in sorted(events, key=lambda event: float(event["t"])):
+    for event in sorted(in_order(events), key=lambda event: float(event["t"])):
         time, do, line = float(event["t"]), event["do"], (event["who"], event["local"])
         if do == "connecting":
             found.append(Visit(event["who"], time, ended=time))
@@ -97,6 +103,20 @@ def visits(events: Iterable[Event]) -> list[Visit]:
         if visit.spans:
             visit.spans[-1].end = visit.ended
     return found
+
+
+def in_order(events: Iterable[Event]) -> Iterable[Event]:
+    """A caller's log is in the order of what happened, whatever its clock says. Where the clock was
+    set back in the middle of a visit, the rest of it is moved by as much."""
+    last: dict[str, float] = {}
+    moved: dict[str, float] = {}
+    for event in events:
+        who, time = event["who"], float(event["t"])
+        if event["do"] == "connecting" or who not in last:
+            last[who], moved[who] = time, 0.0
+        moved[who] = max(moved[who], last[who] - time)
+        last[who] = time + moved[who]
+        yield event | {"t": last[who]} if moved[who] else event
 
 
 def note(visit: Visit, time: float, do: str, event: Event) -> None:
@@ -159,14 +179,20 @@ def draw(
     start = min(visit.called for visit in seen)
     length = max(max(visit.ended for visit in seen) - start, 0.001)
     names = list(dict.fromkeys(visit.who for visit in seen))[:MOST_LANES]
-    label = max(map(len, names)) + 2
+    label = max(len(shortened(name)) for name in names) + 2
     columns = max(width, NARROWEST) - label - 2
     picture = [" " * label + scale(length, columns)]
     for name in names:
         mine = [visit for visit in seen if visit.who == name]
-        picture.append(name.ljust(label) + pen.lane(mine, start, columns / length, columns))
+        picture.append(
+            shortened(name).ljust(label) + pen.lane(mine, start, columns / length, columns)
+        )
     picture += ["", *pen.legend(seen, max(width, NARROWEST)), "", *table(seen), "", sentence(seen)]
     return "\n".join(line.rstrip() for line in picture) + "\n"
+
+
+def shortened(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}..."
 
 
 class Pen:
@@ -220,7 +246,7 @@ def scale(length: float, columns: int) -> str:
 
 def round_step(length: float, most: float) -> float:
     """The smallest round number of seconds of which at most so many fit into the length."""
-    steps = (base * 10.0**power for power in range(-4, 6) for base in (1, 2, 5))
+    steps = (base * 10.0**power for power in itertools.count(-4) for base in (1, 2, 5))
     return next(step for step in steps if length / step <= most)
 
 
@@ -230,7 +256,7 @@ def table(seen: list[Visit]) -> list[str]:
         queue, answer = visit.wait_in_queue(), visit.wait_for_answer()
         rows.append(
             (
-                visit.who,
+                shortened(visit.who),
                 span_text(visit.connected - visit.called) if visit.connected else "never",
                 span_text(queue.length) if queue else "-",
                 span_text(answer.length) if answer and visit.answered else "-",
@@ -330,13 +356,41 @@ def read_logs(files: Iterable[str]) -> list[Event]:
     events = []
     for file in files:
         try:
-            with open(file, encoding="utf-8") as lines:
-                events += [json.loads(line) for line in lines]
+            with open(file, "rb") as log:
+                while line := log.readline(LONGEST_EVENT):
+                    events.append(event_of(line))
         except OSError as error:
             raise TalkError(f"cannot read {file}: {error.strerror}") from None
-        except ValueError:
-            raise TalkError(f"{file} is no log of a caller: each line must be JSON") from None
+        except ValueError as error:
+            raise TalkError(f"{file} is no log of a client: {error}") from None
     return events
+
+
+def event_of(line: bytes) -> Event:
+    """One line of a log, if it is what our clients write; otherwise a ValueError says what is wrong."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):  # there may be a thousand brackets in it
+        raise ValueError("each line must be JSON") from None
+    if not isinstance(event, dict):
+        raise ValueError("each line must be an object, such as {...}")
+    expected: dict[str, tuple[type, ...]] = {"t": (int, float), "who": (str,), "do": (str,)}
+    expected["local"] = (str, type(None))
+    if event.get("do") in ("sent", "received"):
+        expected |= {"text": (str,), "bytes": (int,)}
+    if event.get("do") == "failed":
+        expected["why"] = (str,)
+    for key, types in expected.items():
+        if type(event.get(key)) not in types or key not in event:
+            raise ValueError(f"each line must have a {key} as our clients write it")
+    if not 0 <= event["t"] < LATEST:  # nor is NaN
+        raise ValueError("each t must be a time in seconds")
+    # A log that came from elsewhere may have signs in it that a terminal obeys.
+    return {key: readable(it) if isinstance(it, str) else it for key, it in event.items()}
+
+
+def readable(text: str) -> str:
+    return show(text.encode("utf-8", "backslashreplace"))
 
 
 def show_on_screen(events: Iterable[Event]) -> None:

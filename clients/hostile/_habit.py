@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +15,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from talk import Caller as Caller
 from talk import NotReached as NotReached
 from talk import TalkError as TalkError
-from talk import WasReset
+from talk import WasReset, addresses_of
 from talk import caller_for as caller_for
 from talk import checksum_of_pattern as checksum_of_pattern
-from talk import Parser, run, seconds, who_calls, whom_to_call
+from talk import Parser, quoted, run, seconds, who_calls, whole_number, whom_to_call
 from talk import show as show
+
+LONGEST = 600  # seconds
 
 
 class Wrong(TalkError):
@@ -51,19 +52,19 @@ def live(habit: Callable[[argparse.Namespace], str], doc: str, **defaults: float
 def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
     parser = Parser(doc, whom_to_call(), who_calls())
     bounds = parser.add_argument_group("bounds")
-    what: dict[str, tuple[Callable[[str], float], float, str]] = {
-        "seconds": (seconds, 600.0, "for how long"),
-        "bytes": (int, 1_000_000_000, "how much"),
-        "count": (int, 20_000, "how many, or how often"),
+    what: dict[str, tuple[Callable[[str], float], int, str]] = {
+        "seconds": (short_time, LONGEST, "for how long"),
+        "bytes": (whole_number(1, 1_000_000_000), 1_000_000_000, "how much"),
+        "count": (whole_number(1, 20_000), 20_000, "how many, or how often"),
     }
     for name, default in defaults.items():
         if name != "idle_timeout":
             kind, most, help = what[name]
             bounds.add_argument(
                 f"--{name}",
-                type=bounded(kind, most),
+                type=kind,
                 default=default,
-                help=f"{help} (%(default)s; at most {most:,.0f})",
+                help=f"{help} (%(default)s; at most {most:,})",
             )
     if "idle_timeout" in defaults:
         bounds.add_argument(
@@ -73,33 +74,28 @@ def parse(doc: str, defaults: dict[str, float]) -> argparse.Namespace:
             help="the server runs with this --idle-timeout: we are right to expect that it drops us",
         )
     options = parser.parse_args()
-    options.host = near(options.host, parser)
+    try:
+        for address in addresses_of(options.host, options.port):
+            if not is_near(str(address.where[0])):
+                parser.error(
+                    f"{address} is not this machine, nor a private network: we do not call it"
+                )
+    except NotReached as error:
+        parser.error(str(error))
     return options
 
 
-def bounded(kind: Callable[[str], float], most: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = 0
-        if not 0 < value <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is not over 0 and at most {most:,.0f}")
-        return value
-
-    return number
+def short_time(text: str) -> float:
+    if (value := seconds(text)) > LONGEST:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is over {LONGEST} seconds")
+    return value
 
 
-def near(host: str, parser: argparse.ArgumentParser) -> str:
+def is_near(address: str) -> bool:
     """These callers are for your own machine and your own network: no other is called."""
-    try:
-        address = str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][4][0])
-    except OSError as error:
-        parser.error(f"the host {host} is unknown: {error.strerror}. Try --host 127.0.0.1.")
     known = ipaddress.ip_address(address)
-    if not (known.is_loopback or known.is_private):
-        parser.error(f"{address} is not this machine, nor a private network: we do not call it")
-    return address
+    known = getattr(known, "ipv4_mapped", None) or known  # ::ffff:8.8.8.8 is 8.8.8.8
+    return known.is_loopback or known.is_private
 
 
 # What a caller looks for

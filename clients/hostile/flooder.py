@@ -20,7 +20,7 @@ def flooder(options: argparse.Namespace) -> str:
     flood = b"".join(b"echo %b\n" % text for text in texts)
     with caller_for(options, receive_buffer=65536) as caller:
         greeted(caller)
-        taken = caller.send_what_fits(flood, patience=1.0)
+        taken = caller.send_what_fits(flood, patience=options.timeout / 10)
         if taken > room_in_the_kernel() + ROOM:
             raise Wrong(
                 f"it took {taken:,} bytes and I read no answer: it keeps them in its memory"

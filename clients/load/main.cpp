@@ -225,6 +225,7 @@ int main(int argc, char** argv) try {
         const std::string_view said = argv[i];
         const auto colon = std::min(said.find(':'), said.size() - 1);
         const int port = number_from(said.substr(colon + 1));
+        if (port < 1 || port > 65535) throw std::invalid_argument(usage);
         guests.push_back(std::make_unique<Guest>(i - optind, number_from(said.substr(0, colon)),
                                                  static_cast<in_port_t>(port), plan, pattern));
     }

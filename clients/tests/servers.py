@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import socket
 import struct
@@ -11,8 +12,10 @@ import time
 import zlib
 from collections.abc import Callable, Generator
 
+from processes import scaled
+
 PATTERN = b"abcdefghijklmnopqrstuvw"
-PATIENCE = 20.0  # seconds; a test that hangs ends by itself
+TIMEOUT = scaled(20)  # seconds; a test that hangs ends by itself
 
 Serve = Callable[[socket.socket], None]
 
@@ -36,7 +39,7 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self.stop()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
 
     def stop(self) -> None:
         """Hangs up on everybody, now."""
@@ -56,7 +59,7 @@ class Server:
                 caller, _ = self._listener.accept()
             except OSError:
                 return
-            caller.settimeout(PATIENCE)
+            caller.settimeout(TIMEOUT)
             self._callers.append(caller)
             if self._one_at_a_time:
                 self._attend(caller)
@@ -74,6 +77,7 @@ class Server:
 GREETING = b"Welcome to 10086, test, pid 1, thread 1\n"
 
 
+@functools.cache  # a slow machine makes 64 MB of it once, and not for each caller
 def pattern(count: int) -> bytes:
     return (PATTERN * (count // len(PATTERN) + 1))[:count]
 
@@ -127,6 +131,11 @@ def converse(caller: socket.socket) -> None:
         caller.sendall(answer(line))
 
 
+@functools.cache
+def big(count: int) -> bytes:
+    return pattern(count) + b"\nsum " + checksum(pattern(count)) + b"\n"
+
+
 def answer(line: bytes) -> bytes:
     verb, _, text = line.partition(b" ")
     match verb:
@@ -138,8 +147,7 @@ def answer(line: bytes) -> bytes:
             time.sleep(int(text) / 1000)
             return b"ok\n"
         case b"big" if text.isdigit():
-            data = pattern(int(text))
-            return data + b"\nsum " + checksum(data) + b"\n"
+            return big(int(text))
         case b"sink" if re.fullmatch(rb"\d+ [0-9a-f]{8}", text):
             return b"sunk " + text + b"\n"
         case b"say":

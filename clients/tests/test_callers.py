@@ -9,7 +9,7 @@ import socket
 import threading
 import unittest
 
-from processes import DEADLINE, Finished, run, servers_of, serving, start, wait_for
+from processes import DEADLINE, Finished, run, scaled, servers_of, serving, start, wait_for
 from servers import GREETING, Serve, Server, hotline, lines
 
 SELECT, THREAD, FORK = "02_select.py", "03_thread_per_client.py", "04_fork_per_client.py"
@@ -84,14 +84,15 @@ class Select(Callers):
         self.assertEqual(own, ["B > 0", "B > echo only B", "B > echo all", "B > echo 2"])
 
     def test_who_sleeps_holds_up_nobody_here(self) -> None:
-        said = ["--say", "A: sleep 900", "0", "--callers", 3]
+        nap = round(scaled(0.9) * 1000)
+        said = ["--say", f"A: sleep {nap}", "0", "--callers", 3]
         shown = self.assert_went_well(self.talk(hotline, SELECT, *said))
         times = {
             line[8:]: float(line[:7]) for line in shown.splitlines() if line[8:10] in ("A ", "B ")
         }
         self.assertLess(times["B < 0000"], times["A < ok"])
         # A caller may note a moment late that they have asked.
-        self.assertGreater(times["A < ok"], times["A > sleep 900"] + 0.5)
+        self.assertGreater(times["A < ok"], times[f"A > sleep {nap}"] + nap / 2000)
 
     def test_a_crowd_is_counted_not_shown(self) -> None:
         for finished in self.with_each("02", SELECT, "--callers", 60):
@@ -175,9 +176,9 @@ class Trouble(Callers):
             while line.recv(1000):
                 pass
 
-        finished = self.talk(silent, SELECT, "--timeout", 1, "--say", "B: 0")
+        finished = self.talk(silent, SELECT, "--timeout", scaled(2), "--say", "B: 0")
         self.assertEqual(finished.returncode, 1)
-        self.assertRegex(finished.stderr, r"\AB: no answer to `0` within 1 s[^\n]*\n\Z")
+        self.assertRegex(finished.stderr, r"\AB: no answer to `0` within [0-9.]+ s[^\n]*\n\Z")
 
     def test_one_is_thrown_out_and_the_others_go_on(self) -> None:
         def strict(line: socket.socket) -> None:

@@ -71,8 +71,8 @@ class ForeignClients(unittest.TestCase):
         socat = need(self, "socat", "socat")
         with lesson_server(self) as port:
             line = f"TCP4:{HERE}:{port}"
-            shown = run([socat, "-t", "30", "-", line], b"0\nsink 3\nabcecho hello")
-            ended = run([socat, "-t", "30", "-,ignoreeof", line], b"0\nexit\n")
+            shown = run([socat, "-t", str(DEADLINE), "-", line], b"0\nsink 3\nabcecho hello")
+            ended = run([socat, "-t", str(DEADLINE), "-,ignoreeof", line], b"0\nexit\n")
         self.assert_told(shown, b"0000\nsunk 3 024d0127\nhello\n")
         self.assert_told(ended, b"0000\n")
 
@@ -80,7 +80,7 @@ class ForeignClients(unittest.TestCase):
         socat = need(self, "socat", "socat")
         said = os.urandom(MUCH)
         with lesson_server(self, "--service", "echo") as port:
-            heard = run([socat, "-t", "30", "-", f"TCP4:{HERE}:{port}"], said)
+            heard = run([socat, "-t", str(DEADLINE), "-", f"TCP4:{HERE}:{port}"], said)
         self.assertTrue(heard == said, f"{len(heard)} bytes came back, or other ones")
 
     def test_telnet(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import socket
@@ -12,7 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from servers import GREETING, Server, hard_reset, hotline, pattern  # noqa: E402
+from processes import scaled  # noqa: E402
+from servers import GREETING, TIMEOUT, Server, hard_reset, hotline, pattern  # noqa: E402
 from talk import (  # noqa: E402
     Caller,
     HungUp,
@@ -76,7 +78,7 @@ class OnTheLine(unittest.TestCase):
             line.sendall(GREETING)
             try:
                 fate.append(f"recv {len(line.recv(10))}")
-                deadline = time.monotonic() + 20
+                deadline = time.monotonic() + TIMEOUT
                 while time.monotonic() < deadline:
                     line.send(b"x" * 10000)
             except OSError as error:
@@ -130,15 +132,16 @@ class GivingUp(unittest.TestCase):
 
     def test_a_line_that_drips_gets_no_more_time(self) -> None:
         def drips(line: socket.socket) -> None:
-            for _ in range(200):
-                line.sendall(b".")
-                time.sleep(0.05)  # The habit under test: it drips.
+            with contextlib.suppress(OSError):
+                for _ in range(round(TIMEOUT / 0.05)):
+                    line.sendall(b".")
+                    time.sleep(0.05)  # The habit under test: it drips.
 
-        with Server(drips) as server, Caller("127.0.0.1", server.port, timeout=0.5) as caller:
-            start = time.monotonic()
+        # Whoever takes each drop for a new beginning hears the end of the stream instead.
+        with Server(drips) as server, Caller("127.0.0.1", server.port, timeout=scaled(1)) as caller:
+            caller.peek()
             with self.assertRaisesRegex(TooSlow, "the rest of a line"):
                 caller.receive_line()
-            self.assertLess(time.monotonic() - start, 5)
             caller.reset()
 
     def test_a_line_without_an_end(self) -> None:
@@ -188,7 +191,7 @@ class WritingDown(unittest.TestCase):
         before = time.time()
         with Server(hotline) as server:
             with Caller(
-                "127.0.0.1", server.port, name="A", bind="127.0.0.2", log=log, timeout=5
+                "127.0.0.1", server.port, name="A", bind="127.0.0.2", log=log, timeout=TIMEOUT
             ) as caller:
                 caller.receive_line()
                 caller.send(b"echo \xff\x1b[2J\n")
@@ -215,7 +218,8 @@ class WritingDown(unittest.TestCase):
         self.assertIn("hung up", events[14]["why"])
         times = [event["t"] for event in events]
         self.assertEqual(times, sorted(times))
-        self.assertTrue(before <= times[0] and times[-1] <= time.time())
+        # The log's clock was set when the client began, and both may have been corrected since.
+        self.assertTrue(before - 60 < times[0] and times[-1] < time.time() + 60)
 
     def test_a_call_that_does_not_get_through(self) -> None:
         log = io.StringIO()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 import tempfile
@@ -12,6 +13,7 @@ from typing import Any
 
 from processes import run
 
+os.environ["NETSTEPS_PATIENCE"] = "1"  # these logs are of a fast machine, wherever they are drawn
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from timeline import Event, draw, longest_wait, sentence, visits  # noqa: E402
@@ -118,6 +120,36 @@ C waited 1.7 s in the kernel's queue and was never greeted.
 
     def test_a_moment(self) -> None:
         self.assertIn("total", draw(log("A", (0.0, "connecting"), (0.0, "failed", "no"))))
+
+    def test_weeks_and_years(self) -> None:
+        for length in (86400.0, 40 * 86400.0, 1e9, 1e11):
+            with self.subTest(length=length):
+                events = log("A", (0.0, "connecting"), (0.001, "connected"), (length, "closed"))
+                scale, lane = draw(events, 60).splitlines()[:2]
+                self.assertTrue(3 <= len(scale.split()) <= 14, scale)
+                self.assertLessEqual(len(lane), 60)
+
+    def test_names_that_are_longer_than_the_screen(self) -> None:
+        for name in ("", "a client with a name", "x" * 5000):
+            with self.subTest(name=name[:30]):
+                drawing = draw([event | {"who": name} for event in A], 60)
+                lanes, table = drawing.split("\n\n")[0], drawing.split("\n\n")[2]
+                self.assertLessEqual(max(map(len, lanes.splitlines())), 60)
+                self.assertLess(max(map(len, table.splitlines())), 120)
+
+    def test_a_clock_that_was_set_back(self) -> None:
+        """In the middle of a visit: the picture is the same. Between two visits: the second is one."""
+        for back in (0.0005, 10, 1e8):
+            with self.subTest(back=back):
+                late = [e | {"t": e["t"] - back * (n >= 4)} for n, e in enumerate(A)]
+                self.assertEqual(
+                    [span.kind for span in visits(late)[0].spans],
+                    [span.kind for span in visits(A)[0].spans],
+                )
+                self.assertAlmostEqual(longest_wait(visits(late)), longest_wait(visits(A)), 3)
+                self.assertTrue(all(s.length >= 0 for v in visits(late) for s in v.spans))
+                again = [e | {"t": e["t"] - back} for e in A]
+                self.assertEqual(len(visits([*A, *again])), 2)
 
 
 class Words(unittest.TestCase):
@@ -300,9 +332,49 @@ class ByHand(unittest.TestCase):
             files[0].write_text("not JSON\n")
             finished = run("timeline.py", files[0])
             self.assertEqual((finished.returncode, finished.stdout), (1, ""))
-            self.assertRegex(finished.stderr, r"\Atimeline.py: .* is no log of a caller.*\n\Z")
+            self.assertRegex(
+                finished.stderr,
+                r"\Atimeline.py: .* is no log of a client: each line must be JSON\n\Z",
+            )
         finished = run("timeline.py", files[0])
         self.assertRegex(finished.stderr, r"\Atimeline.py: cannot read .*: No such file.*\n\Z")
+
+    def test_what_is_no_log(self) -> None:
+        good = {"t": 1e9, "who": "A", "local": None, "do": "connecting"}
+        sent = good | {"do": "sent", "text": "0", "bytes": 1}
+        values: list[object] = [None, 1, "x", [], {}, [good]]
+        wrong: list[bytes] = [
+            *[json.dumps(value).encode() for value in values],
+            *[json.dumps({k: v for k, v in sent.items() if k != key}).encode() for key in sent],
+            *[json.dumps(sent | {key: []}).encode() for key in sent],
+            *[json.dumps(good | {"t": t}).encode() for t in (float("nan"), float("inf"), -1, True)],
+            json.dumps(good | {"t": 10**400}).encode(),
+            json.dumps(good).replace("1000000000.0", "9" * 5000).encode(),
+            json.dumps(good).replace("1000000000.0", "1e999").encode(),
+            json.dumps(good | {"do": "failed"}).encode(),
+            b"[" * 100_000,
+            b"\xff",
+            b"",
+            b"{} " * 100_000,
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "log"
+            for line in wrong:
+                with self.subTest(line=line[:60]):
+                    file.write_bytes(json.dumps(good).encode() + b"\n" + line + b"\n")
+                    finished = run("timeline.py", file)
+                    self.assertEqual((finished.returncode, finished.stdout), (1, ""), finished)
+                    told = r"\Atimeline.py: .* is no log of a client: each [^\n]*\n\Z"
+                    self.assertRegex(finished.stderr, told)
+            finished = run("timeline.py", "/dev/zero")
+            self.assertIn("is no log of a client", finished.stderr)
+            file.write_text(json.dumps(sent | {"who": "\x1b[2J\ud800", "text": "\ud800"}) + "\n")
+            finished = run("timeline.py", file)
+            self.assertEqual((finished.returncode, finished.stderr), (0, ""), finished)
+            file.write_text(json.dumps(good | {"who": "\x1b[2J\ud800"}) + "\n")
+            finished = run("timeline.py", file)
+            self.assertEqual((finished.returncode, finished.stderr), (0, ""), finished)
+            self.assertIn(r"\x1b[2J\ud800", finished.stdout)
 
 
 if __name__ == "__main__":

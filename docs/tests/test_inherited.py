@@ -282,7 +282,11 @@ class Machines(LabTest):
                 code, said = self.as_python_3_9(script)
                 self.assertEqual((code, len(said.splitlines())), (1, 1), said)
                 self.assertIn("this is Python 3.9, and Netsteps needs 3.11 or newer", said)
-        for module in ("clients/talk.py", "clients/conversation.py", "lessons/common/new_enough.py"):
+        for module in (
+            "clients/talk.py",
+            "clients/conversation.py",
+            "lessons/common/new_enough.py",
+        ):
             ast.parse((ROOT / module).read_text(encoding="utf-8"), feature_version=(3, 9))
 
     def as_python_3_9(self, script: Path) -> tuple[int, str]:

@@ -381,7 +381,7 @@ class CoachTest(unittest.TestCase):
     def test_reset_that_cannot_keep_or_does_not_know_leaves_the_file_alone(self) -> None:
         self.file.write_text("mine\n")
         attic = self.write(".lab/exercises/attic", "no folder")
-        self.assertIn("attic", self.lab("reset", "01/sample", code=1))
+        self.assertIn("attic", self.lab("reset", "01/sample", code=4))
         attic.unlink()
         for broken in ("", "{", "[]", '{"01/sample": 1}', "{}", "\udcff"):
             data = self.tree / "exercises/starters.json"

@@ -1,5 +1,4 @@
-"""What we have from whoever started us: standard streams, which may be closed, and signals, which may be
-ignored."""
+"""What a program inherits: standard streams, which may be closed, and signals, which may be ignored."""
 
 import os
 import signal
@@ -55,8 +54,9 @@ class Output(TextIOWrapper):
 
 
 def open_streams() -> tuple[Output, Output]:
-    """Gives standard output and standard error. A standard stream that is closed becomes /dev/null, for us and for our children: otherwise the next file that is opened gets
-    its number, and what was for a reader is written into it."""
+    """Gives standard output and standard error. A stream that is closed becomes /dev/null, for us and
+    for our children: otherwise the next file that is opened gets its number, and what was for a
+    reader is written into it."""
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
             os.fstat(number)

@@ -169,7 +169,7 @@ class Streams(LabTest):
 class Faults(LabTest):
     def test_a_fault_of_lab_itself_is_a_sentence(self) -> None:
         with (self.tree / "docs/lab/doctor.py").open("a") as module:
-            module.write("\n\ndef examine() -> int:\n    raise ValueError('a small accident')\n")
+            module.write("\n\ndef examine() -> int:\n    int('a small accident')\n")
         code, out, err = self.lab("doctor")
         self.assertEqual((code, out, len(err.splitlines())), (4, "", 1))
         self.assertIn("a small accident", err)

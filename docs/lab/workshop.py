@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 from doctor import ROOT, Missing, Stop, install, missing, sanitizing_compiler, tool, tree
-from inherited import STOPPING, heed
+from inherited import STOPPING, handle_unless_ignored
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
@@ -61,7 +61,7 @@ def postpone(heard: list[int]) -> dict[int, Any]:
     when a child has been born and nobody knows its number yet would leave an orphan."""
     if threading.current_thread() is not threading.main_thread():
         return {}  # signals come to the main thread alone
-    return heed(lambda number, _: heard.append(number), *STOPPING)
+    return handle_unless_ignored(lambda number, _: heard.append(number), *STOPPING)
 
 
 def put_back(handlers: dict[int, Any]) -> None:

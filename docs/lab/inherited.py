@@ -1,5 +1,4 @@
-"""What we have from whoever started us: standard streams, which may be closed, and signals, which may be
-ignored."""
+"""What a program inherits: standard streams, which may be closed, and signals, which may be ignored."""
 
 import os
 import signal
@@ -11,14 +10,14 @@ from typing import Any, Iterator, Optional, TextIO
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def heed(handler: Any, *numbers: int) -> dict[int, Any]:
+def handle_unless_ignored(handler: Any, *numbers: int) -> dict[int, Any]:
     """Handles these signals from now on, but for those that were ignored when we were started: nohup
     and a shell's & mean it. Gives the handlers that were there."""
     wanted = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     return {number: signal.signal(number, handler) for number in wanted}
 
 
-def hear_of_children() -> None:
+def restore_sigchld() -> None:
     """Where SIGCHLD is ignored, the kernel throws away how a child has ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -55,8 +54,9 @@ class Output(TextIOWrapper):
 
 
 def open_streams() -> tuple[Output, Output]:
-    """Gives standard output and standard error. A standard stream that is closed becomes /dev/null, for us and for our children: otherwise the next file that is opened gets
-    its number, and what was for a reader is written into it."""
+    """Gives standard output and standard error. A stream that is closed becomes /dev/null, for us and
+    for our children: otherwise the next file that is opened gets its number, and what was for a
+    reader is written into it."""
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -69,7 +69,7 @@ def open_streams() -> tuple[Output, Output]:
     return output, errors
 
 
-def finish(stream: Output) -> None:
+def flush_or_discard(stream: Output) -> None:
     """Writes what waits in a stream. What nobody can have is thrown away, or Python would complain of
     it once more at the end."""
     with suppress(OSError):

@@ -26,7 +26,7 @@ from doctor import (
     tool,
     tree,
 )
-from inherited import STOPPING, heed
+from inherited import STOPPING, handle_unless_ignored
 from lessons import Server
 
 NOTES = ROOT / ".lab"  # what lab remembers: which servers run, and who is building
@@ -71,7 +71,7 @@ def postpone(heard: list[int]) -> dict[int, Any]:
     when a child has been born and nobody knows its number yet would leave an orphan."""
     if threading.current_thread() is not threading.main_thread():
         return {}  # signals come to the main thread alone
-    return heed(lambda number, _: heard.append(number), *STOPPING)
+    return handle_unless_ignored(lambda number, _: heard.append(number), *STOPPING)
 
 
 def put_back(handlers: dict[int, Any]) -> None:

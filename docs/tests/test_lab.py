@@ -335,6 +335,14 @@ class Tests(LabTest):
         self.assertEqual(code, 2)
         self.assertIn("one/good", err)
 
+    def test_a_release_build_has_a_folder_of_its_own(self) -> None:
+        self.assertEqual(self.last("--build", "release", "two")[0], 0)
+        options = json.loads(
+            (self.tree / "build-release/meson-info/intro-buildoptions.json").read_text()
+        )
+        self.assertIn("release", [one["value"] for one in options if one["name"] == "buildtype"])
+        self.assertFalse((self.tree / "build").exists())
+
     def test_a_tree_that_moved_is_set_up_anew(self) -> None:
         self.assertEqual(self.last("two")[0], 0)
         self.tree = self.tree.rename(self.tree.with_name("moved"))

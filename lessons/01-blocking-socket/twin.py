@@ -16,9 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Service, Switchboard, make_service
 from serving import PASSING, SHORT_OF_ROOM, TICK, Patience, StopFlag, TooLate
 from serving import fill_standard_streams, listen_on, log_line, parse_options, say_goodbye
-from hotline import Service, Switchboard, make_service
 
 
 class Connection:

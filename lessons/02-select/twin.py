@@ -25,9 +25,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Service, Switchboard, make_service
 from serving import GRACE, PASSING, SHORT_OF_ROOM, TICK, Bell, Patience, StopFlag, TooLate
 from serving import bell_for_signals, fill_standard_streams, listen_on, log_line, parse_options
-from hotline import Service, Switchboard, make_service
 
 FD_SETSIZE = 1024  # descriptors that select(2) can watch: 0 to 1,023
 AT_A_TIME = 64  # callers who are picked up in one turn: those on the line wait meanwhile

@@ -27,10 +27,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Hotline, Service, Switchboard, make_service
 from serving import PASSING, SHORT_OF_ROOM, TICK, Bell, Patience, StopFlag, TooLate
 from serving import bell_for_signals, fill_standard_streams, listen_on, log_line, parse_options
 from serving import say_goodbye, wake_reader
-from hotline import Hotline, Service, Switchboard, make_service
 
 MOST_THREADS = 500  # unless --max-clients says otherwise: a thread is not free
 

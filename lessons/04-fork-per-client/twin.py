@@ -24,10 +24,11 @@ from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Service, Switchboard, make_service
 from serving import PASSING, SHORT_OF_ROOM, TICK, Bell, Patience, StopFlag, TooLate
 from serving import bell_for_signals, fill_standard_streams, listen_on, log_line, parse_options
 from serving import say_goodbye, wake_reader
-from hotline import Service, Switchboard, make_service
 
 MOST_CHILDREN = 200  # unless --max-clients says otherwise: a process is not free
 LAST_RESORT = 0.5  # seconds that a child may need beyond its grace, before it is killed

@@ -27,9 +27,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Hotline, Service, Switchboard, make_service
 from serving import GRACE, PASSING, SHORT_OF_ROOM
 from serving import fill_standard_streams, give_up, listen_on, log_line, parse_options
-from hotline import Hotline, Service, Switchboard, make_service
 
 AT_A_TIME = 64  # callers who are picked up in one turn: those on the line wait meanwhile
 HEARD = memoryview(bytearray(64 * 1024))  # One for all: who is called back empties it at once.

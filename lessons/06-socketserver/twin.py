@@ -34,10 +34,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "common"))
 
+import new_enough  # this Python, or it says so
+from hotline import Echo, Hotline, Service, Setting, Switchboard
 from serving import GRACE, PASSING, SHORT_OF_ROOM, TICK, Patience, StopFlag
 from serving import bell_for_signals, fill_standard_streams, give_up, log_line, parse_options
 from serving import say_goodbye, say_where
-from hotline import Echo, Hotline, Service, Setting, Switchboard
 
 MOST_THREADS = 500  # unless --max-clients says otherwise
 MOST_CHILDREN = 200

@@ -17,9 +17,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import NoReturn
 
-if sys.version_info < (3, 11):
-    sys.exit("this is Python %d.%d, and Netsteps needs 3.11 or newer" % sys.version_info[:2])
-
 TICK = 0.25  # seconds that a call may sleep where nothing else would wake it
 GRACE = 1.0  # seconds for the end, after SIGTERM and after goodbye
 

@@ -18,7 +18,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
-#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -30,19 +29,7 @@
 
 using namespace std::chrono_literals;
 
-static bool no_memory = false;
-
-void* operator new(std::size_t size) {
-    void* memory = no_memory ? nullptr : std::malloc(size);
-    if (memory == nullptr) throw std::bad_alloc();
-    return memory;
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t /*size*/) noexcept {
-    std::free(memory);
-}
+extern bool no_memory; // no_memory.cpp: while it is true, operator new fails
 
 namespace {
 

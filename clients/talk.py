@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 PATTERN = b"abcdefghijklmnopqrstuvw"  # 23 letters, a prime: no block of 2^k bytes repeats itself
 PIECE = PATTERN * 2849  # about 64 KiB
-EPOCH = time.time() - time.monotonic()  # so that a log has the date, and its clock never jumps
 LOGGED = 80  # bytes of a piece that the log has; its length it always has
 LONGEST_LINE = 1 << 20  # no answer has more; a server that sends on without a newline is stopped
 
@@ -429,7 +428,7 @@ class Caller:
         if self._log is None:
             return
         event: dict[str, object] = {
-            "t": EPOCH + time.monotonic(),
+            "t": time.monotonic(),  # one clock for all processes of this machine; it never jumps
             "who": self.name,
             "local": self.local,
             "peer": self.peer,

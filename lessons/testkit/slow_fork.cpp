@@ -3,6 +3,7 @@
 // has to pass on it, since its verdict is about the program:
 //
 //   ninja -C build lessons/testkit/slow_fork.so
+//   # the loader takes a space for the end of a name: try it in a folder without one
 //   LD_PRELOAD=$PWD/build/lessons/testkit/slow_fork.so ./lab test
 #include <dlfcn.h>
 #include <spawn.h>

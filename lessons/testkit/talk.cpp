@@ -36,7 +36,7 @@ void expect_all_that_is_owed(Server& server) {
 }
 
 std::size_t long_answer() {
-    return timeout_scale() > 2 ? 1'000'000 : 4'000'000;
+    return sanitized() ? 1'000'000 : 4'000'000;
 }
 
 std::string repeated(std::size_t count, std::string_view text) {

@@ -18,7 +18,8 @@ void expect_service(Server& server, const std::string& name);
 void expect_all_that_is_owed(Server& server);
 
 // The size of an answer in the middle of which SIGTERM finds the server: the kernel's buffers do not
-// hold it. It is smaller where all is slow, as under a sanitizer: there is a second for the rest.
+// hold it. It is smaller under a sanitizer: there is a second for the rest. However slow the machine
+// is, it stays: a smaller one would fit into the buffers, and prove nothing.
 std::size_t long_answer();
 
 // What follows the request `big COUNT`: its bytes, a line end, and the line with their sum. All of it

@@ -65,7 +65,7 @@ class Trial:
 class Verdict:
     complaints: list[str]
     fired: bool = True
-    too_few: bool = False  # The call was made, and by no thread so often that the fault could come.
+    too_few: bool = False  # No thread made the call so often that the fault could come.
 
 
 # ---- what there is to complain about
@@ -229,7 +229,7 @@ def day(trial: Trial, stage: Stage, folder: Path) -> Verdict:
         possible = fired + (log.cut_off if trial.occurrence.endswith("+") else 0)
         complaints = complaints_of_callers(answer, fates, possible) + unserved
         complaints += [f"it closes descriptor {number} again" for number in log.closed_again()]
-        too_few = 0 < log.calls()[trial.call] < trial.first
+        too_few = log.calls()[trial.call] < trial.first
         return Verdict(complaints + aftermath(server, descriptors), fired > 0, too_few)
 
 
